@@ -1,0 +1,3 @@
+//! The `ccs` command.
+
+fn main() {}
