@@ -251,21 +251,29 @@ fn split_tag(text: &str) -> Result<Option<(&str, &str, bool, &str)>, XmlError> {
     let Some((before, tag)) = text.split_once('<') else {
         return Ok(None);
     };
-    let mut quote = None;
-    let mut end = None;
-    for (at, byte) in tag.bytes().enumerate() {
-        match (byte, quote) {
-            (b'<', _) => return Err(NotWellFormed("`<` inside a tag")),
-            (_, Some(open)) if byte == open => quote = None,
-            (b'"' | b'\'', None) => quote = Some(byte),
-            (b'>', None) => {
-                end = Some(at);
-                break;
+    let bytes = tag.as_bytes();
+    let mut end: usize = 0;
+    loop {
+        let rest = bytes.get(end..).unwrap_or_default();
+        let stop = |&byte: &u8| matches!(byte, b'>' | b'"' | b'\'' | b'<');
+        let Some(at) = rest.iter().position(stop) else {
+            return Ok(None);
+        };
+        end = end.saturating_add(at);
+        match rest.get(at) {
+            Some(b'<') => return Err(NotWellFormed("`<` inside a tag")),
+            Some(&quote @ (b'"' | b'\'')) => {
+                end = end.saturating_add(1);
+                let value = bytes.get(end..).unwrap_or_default();
+                let Some(length) = value.iter().position(|&byte| byte == quote) else {
+                    return Ok(None);
+                };
+                end = end.saturating_add(length).saturating_add(1);
             }
-            _ => {}
+            _ => break,
         }
     }
-    let Some((content, after)) = end.and_then(|end| tag.split_at_checked(end)) else {
+    let Some((content, after)) = tag.split_at_checked(end) else {
         return Ok(None);
     };
     let after = after.get(1..).unwrap_or_default();

@@ -53,7 +53,8 @@ fn refuses_broken_tags() {
             "<a b='c'/ d='e'/>",
             NotWellFormed("no white space between attributes"),
         ),
-        ("<a b='<'/>", NotWellFormed("`<` inside a tag")),
+        ("<a b='<'/>", NotWellFormed("`<` in an attribute value")),
+        ("<a <b='c'/>", NotWellFormed("`<` inside a tag")),
         (
             "<a b='&lt'/>",
             NotWellFormed("`&` that begins no reference"),

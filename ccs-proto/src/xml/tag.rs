@@ -57,10 +57,11 @@ pub struct Tag<'a> {
     attributes: Attributes<'a>,
 }
 
-// A stanza has up to four attributes (to, from, id, type), and those are held without an allocation.
+// A message has at most two attributes in practice, which are held without an allocation. More places would make every
+// tag dearer to hand on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Attributes<'a> {
-    first: [Option<Attribute<'a>>; 4],
+    first: [Option<Attribute<'a>>; 2],
     more: Vec<Attribute<'a>>,
 }
 
