@@ -69,7 +69,7 @@ impl Reader {
         self.stream_level = 0;
         self.resolver.set_level(0);
         let text = check(tag, self.limits.stanza, "bytes of the stream header")?;
-        let Some(("", content, false, "")) = split_tag(text)? else {
+        let Some((content, false, "")) = split_tag(text)? else {
             return Err(NotWellFormed("the stream header"));
         };
         let (tag, _) = tag::read(content, &self.limits, &mut self.resolver)?;
@@ -163,7 +163,7 @@ impl<'a> Cursor<'_, 'a> {
     }
 
     fn start_tag(&mut self, rest: &'a str) -> Result<Item<'a>, XmlError> {
-        let Some((_, content, empty, after)) = split_tag(rest)? else {
+        let Some((content, empty, after)) = split_tag(rest)? else {
             return Err(NotWellFormed("a tag without an end"));
         };
         let depth = self.reader.open.len();
@@ -245,10 +245,10 @@ fn check<'a>(bytes: &'a [u8], limit: usize, what: &'static str) -> Result<&'a st
     }
 }
 
-// Splits at the first tag: what stands before it, what is in it, whether it closes itself, and what follows. `None` if
-// it has no end.
-fn split_tag(text: &str) -> Result<Option<(&str, &str, bool, &str)>, XmlError> {
-    let Some((before, tag)) = text.split_once('<') else {
+// Splits text that begins with a tag: what is in it, whether it closes itself, and what follows. `None` if it does not
+// begin with one or that has no end.
+fn split_tag(text: &str) -> Result<Option<(&str, bool, &str)>, XmlError> {
+    let Some(tag) = text.strip_prefix('<') else {
         return Ok(None);
     };
     let bytes = tag.as_bytes();
@@ -278,7 +278,7 @@ fn split_tag(text: &str) -> Result<Option<(&str, &str, bool, &str)>, XmlError> {
     };
     let after = after.get(1..).unwrap_or_default();
     Ok(Some(match content.strip_suffix('/') {
-        Some(content) => (before, content, true, after),
-        None => (before, content, false, after),
+        Some(content) => (content, true, after),
+        None => (content, false, after),
     }))
 }

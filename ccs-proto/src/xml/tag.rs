@@ -311,8 +311,10 @@ fn split_name<'n>(
     limits: &XmlLimits,
 ) -> Result<(Option<&'n str>, &'n str), XmlError> {
     at_most(name.len(), limits.name, "bytes of a name")?;
-    let (prefix, local) = match name.split_once(':') {
-        Some((prefix, local)) => (Some(prefix), local),
+    // Names are short, and a search that is made for long text costs more than this loop.
+    let colon = name.bytes().position(|byte| byte == b':');
+    let (prefix, local) = match colon.and_then(|at| name.split_at_checked(at)) {
+        Some((prefix, rest)) => (Some(prefix), rest.get(1..).unwrap_or_default()),
         None => (None, name),
     };
     if is_ncname(local) && prefix.is_none_or(is_ncname) {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::num::IntErrorKind;
 use std::str::from_utf8;
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::XmlError::{self, NotWellFormed, Restricted};
 use super::chars::{is_ncname, is_xml_char};
@@ -19,6 +19,9 @@ pub fn text(raw: &str) -> Result<Cow<'_, str>, XmlError> {
     };
     if memchr_iter(b'>', bytes).any(ends_cdata) {
         return Err(NotWellFormed("`]]>` in text"));
+    }
+    if memchr2(b'&', b'\r', bytes).is_none() {
+        return Ok(Cow::Borrowed(raw));
     }
     match line_ends(raw) {
         Cow::Borrowed(raw) => references(raw),
@@ -83,11 +86,13 @@ pub fn line_ends(raw: &str) -> Cow<'_, str> {
 
 /// The value of an attribute. White space that was not written as a reference becomes a space.
 pub fn attribute(raw: &str) -> Result<Cow<'_, str>, XmlError> {
-    let space = |character| matches!(character, '\t' | '\n' | '\r');
-    if !raw.bytes().any(|byte| space(char::from(byte))) {
-        return references(raw);
+    if !raw
+        .bytes()
+        .any(|byte| matches!(byte, b'&' | b'\t' | b'\n' | b'\r'))
+    {
+        return Ok(Cow::Borrowed(raw));
     }
-    let raw = raw.replace("\r\n", " ").replace(space, " ");
+    let raw = raw.replace("\r\n", " ").replace(['\t', '\n', '\r'], " ");
     Ok(Cow::Owned(references(&raw)?.into_owned()))
 }
 
