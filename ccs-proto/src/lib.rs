@@ -11,6 +11,8 @@
 
 mod text;
 mod time;
+#[allow(dead_code, unused_imports, reason = "the connection will use it")]
+mod xml;
 
 pub use text::Text;
 pub use time::Time;

@@ -1,0 +1,377 @@
+//! Cuts the bytes of a stream into its header, whole elements and its end.
+
+use memchr::memchr;
+
+use super::XmlError::{self, NotWellFormed, Restricted, TooLarge};
+use super::chars::{is_control, is_white_space};
+use super::scanner::{Place, Scanner, Unit};
+use super::{XmlLimits, declaration};
+
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// A piece of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// The start tag of the stream, without any declaration before it.
+    StreamOpen(&'a [u8]),
+    /// One whole child of the stream, from its `<` to its last `>`.
+    Element(&'a [u8]),
+    /// The end tag of the stream.
+    StreamClose,
+    /// White space between elements: the bytes of it that this input held.
+    Space(usize),
+    /// Other text between elements: the bytes of it that this input held.
+    StrayText(usize),
+}
+
+/// Finds the frames of a stream, whatever the pieces in which its bytes come.
+///
+/// An element that lies whole in the input is given out as a slice of it. Only the beginning of one whose end is still
+/// to come is copied, never more than the limit, and no byte is scanned a second time when more arrive.
+#[derive(Debug)]
+pub struct Framer {
+    limits: XmlLimits,
+    phase: Phase,
+    scanner: Scanner,
+    // Inside a unit: its first byte was seen and its last was not.
+    mid_unit: bool,
+    // What earlier inputs held of the unit, or the unit itself while the caller looks at it.
+    buffer: Vec<u8>,
+    given_out: bool,
+    // The stream's own name as its start tag wrote it.
+    name: Box<[u8]>,
+    failed: Option<XmlError>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Prolog {
+        // Bytes seen of a byte order mark, which can only come first of all.
+        mark: Option<usize>,
+        // White space may come before a declaration only after a restart; see `Framer::restart`.
+        restarted: bool,
+        declaration: bool,
+        space: usize,
+    },
+    // `brackets`: how many `]` the stray text seen last ended with, up to two.
+    Stream {
+        brackets: u8,
+    },
+    Closed,
+}
+
+// What to give out, before it is known whose memory it lies in.
+enum Found<'a> {
+    Frame(Frame<'a>),
+    Buffered { header: bool },
+}
+
+impl Framer {
+    /// A framer at the very start of a stream.
+    #[must_use]
+    pub fn new(limits: XmlLimits) -> Self {
+        Self {
+            limits,
+            phase: Phase::start(false),
+            scanner: Scanner::new(limits.depth),
+            mid_unit: false,
+            buffer: Vec::new(),
+            given_out: false,
+            name: Box::default(),
+            failed: None,
+        }
+    }
+
+    /// Expects a new stream header next, as after a successful log-in (RFC 6120 §6.4.6).
+    ///
+    /// White space may then stand before the declaration: clients end `</auth>` with a line feed that belongs to
+    /// neither stream.
+    pub fn restart(&mut self) {
+        self.release();
+        self.phase = Phase::start(true);
+    }
+
+    /// The next frame, moving `input` past the bytes that were used; `None` when all were. After an error it always
+    /// gives that error.
+    pub fn next<'a, 'i: 'a>(
+        &'a mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Frame<'a>>, XmlError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        self.release();
+        match self.advance(input) {
+            Ok(None) => Ok(None),
+            Ok(Some(Found::Frame(frame))) => Ok(Some(frame)),
+            Ok(Some(Found::Buffered { header })) => Ok(Some(Frame::whole(header, &self.buffer))),
+            Err(error) => {
+                self.buffer = Vec::new();
+                self.mid_unit = false;
+                self.failed = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// The bytes held of an element whose end has not come.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        if self.given_out { 0 } else { self.buffer.len() }
+    }
+
+    /// Whether an element, the header or the declaration has begun and not ended.
+    #[must_use]
+    pub fn is_mid_element(&self) -> bool {
+        self.mid_unit
+    }
+
+    /// The bytes of memory that the buffer holds.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    // The memory goes too, not only its contents: most connections idle most of the time.
+    fn release(&mut self) {
+        if self.given_out {
+            self.buffer = Vec::new();
+            self.given_out = false;
+        }
+    }
+
+    fn advance<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Found<'a>>, XmlError> {
+        while let Some(&first) = input.first() {
+            if !self.mid_unit {
+                if let Some(frame) = self.between(first, input)? {
+                    return Ok(Some(Found::Frame(frame)));
+                }
+                if !self.mid_unit {
+                    continue;
+                }
+            }
+            let whole = *input;
+            let room = self.limits.stanza.saturating_sub(self.buffer.len());
+            let window = whole.get(..room).unwrap_or(whole);
+            match self.scanner.scan(window)? {
+                Some((end, unit)) => {
+                    let (bytes, rest) = whole.split_at(end);
+                    *input = rest;
+                    self.mid_unit = false;
+                    if let Some(found) = self.finish(unit, bytes)? {
+                        return Ok(Some(found));
+                    }
+                }
+                None if whole.len() > room => {
+                    return Err(TooLarge {
+                        what: "bytes of an element",
+                        limit: self.limits.stanza,
+                    });
+                }
+                None => {
+                    self.buffer.extend_from_slice(whole);
+                    *input = &[];
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    // Takes what stands outside of markup, or begins a unit.
+    fn between<'a>(
+        &mut self,
+        first: u8,
+        input: &mut &'a [u8],
+    ) -> Result<Option<Frame<'a>>, XmlError> {
+        let place = match &mut self.phase {
+            Phase::Prolog { mark, .. }
+                if mark.is_some_and(|seen| seen > 0 || first == BYTE_ORDER_MARK[0]) =>
+            {
+                *mark = continue_mark(mark.unwrap_or_default(), first)?;
+                *input = input.get(1..).unwrap_or_default();
+                return Ok(None);
+            }
+            Phase::Prolog {
+                mark,
+                restarted,
+                declaration,
+                space,
+            } => {
+                *mark = None;
+                if first == b'<' {
+                    Place::Prolog {
+                        declaration: *declaration,
+                    }
+                } else if is_white_space(first) {
+                    *space = space.saturating_add(take_run(input, is_white_space));
+                    *declaration &= *restarted;
+                    if *space > self.limits.stanza {
+                        return Err(TooLarge {
+                            what: "bytes of white space before the stream header",
+                            limit: self.limits.stanza,
+                        });
+                    }
+                    return Ok(None);
+                } else {
+                    return Err(NotWellFormed("text before the stream header"));
+                }
+            }
+            Phase::Stream { brackets } => {
+                if first == b'<' {
+                    Place::Stream
+                } else if is_white_space(first) {
+                    *brackets = 0;
+                    return Ok(Some(Frame::Space(take_run(input, is_white_space))));
+                } else {
+                    let length = take_stray(input, brackets)?;
+                    return Ok(Some(Frame::StrayText(length)));
+                }
+            }
+            Phase::Closed if is_white_space(first) => {
+                return Ok(Some(Frame::Space(take_run(input, is_white_space))));
+            }
+            Phase::Closed => return Err(NotWellFormed("data after the end of the stream")),
+        };
+        self.scanner.begin(place);
+        self.mid_unit = true;
+        Ok(None)
+    }
+
+    // A unit is whole; `bytes` are what this input held of it.
+    fn finish<'a>(&mut self, unit: Unit, bytes: &'a [u8]) -> Result<Option<Found<'a>>, XmlError> {
+        let buffered = !self.buffer.is_empty();
+        if buffered {
+            self.buffer.extend_from_slice(bytes);
+            self.given_out = true;
+        }
+        let all = if buffered { &self.buffer } else { bytes };
+        let header = match unit {
+            Unit::Declaration => {
+                declaration::check(all)?;
+                if let Phase::Prolog {
+                    restarted,
+                    declaration,
+                    ..
+                } = &mut self.phase
+                {
+                    (*restarted, *declaration) = (false, false);
+                }
+                self.release();
+                return Ok(None);
+            }
+            Unit::Header => {
+                let name = tag_name(all, 1);
+                if name.len() > self.limits.name {
+                    return Err(TooLarge {
+                        what: "bytes of a name",
+                        limit: self.limits.name,
+                    });
+                }
+                self.name = name.into();
+                self.phase = Phase::Stream { brackets: 0 };
+                true
+            }
+            Unit::Element => {
+                self.phase = Phase::Stream { brackets: 0 };
+                false
+            }
+            Unit::StreamEnd => {
+                let name = tag_name(all, 2);
+                let space = all.get(name.len().saturating_add(2)..).unwrap_or_default();
+                if *name != *self.name || space.trim_ascii() != b">" {
+                    return Err(NotWellFormed("an end tag that closes no element"));
+                }
+                self.phase = Phase::Closed;
+                return Ok(Some(Found::Frame(Frame::StreamClose)));
+            }
+        };
+        Ok(Some(if buffered {
+            Found::Buffered { header }
+        } else {
+            Found::Frame(Frame::whole(header, bytes))
+        }))
+    }
+}
+
+impl<'a> Frame<'a> {
+    const fn whole(header: bool, bytes: &'a [u8]) -> Self {
+        if header {
+            Self::StreamOpen(bytes)
+        } else {
+            Self::Element(bytes)
+        }
+    }
+}
+
+impl Phase {
+    const fn start(restarted: bool) -> Self {
+        Self::Prolog {
+            mark: Some(0),
+            restarted,
+            declaration: true,
+            space: 0,
+        }
+    }
+}
+
+// The bytes seen of the mark after this one; `None` once it is whole.
+fn continue_mark(seen: usize, byte: u8) -> Result<Option<usize>, XmlError> {
+    if BYTE_ORDER_MARK.get(seen) != Some(&byte) {
+        return Err(NotWellFormed("text before the stream header"));
+    }
+    let seen = seen.saturating_add(1);
+    Ok((seen < BYTE_ORDER_MARK.len()).then_some(seen))
+}
+
+// The number of bytes at the start of the input that are of one kind, which are taken from it.
+fn take_run(input: &mut &[u8], belongs: impl Fn(u8) -> bool) -> usize {
+    let end = input.iter().position(|&byte| !belongs(byte));
+    let (run, rest) = input.split_at(end.unwrap_or(input.len()));
+    *input = rest;
+    run.len()
+}
+
+// Text between elements is nobody's data, so it is held to a simple rule that needs no memory: ASCII without
+// references. This refuses a byte order mark and broken UTF-8 here as well (`docs/protocol.md` §12 #49).
+//
+// What is good before an offence is a frame of its own, as it would be if it had come alone.
+fn take_stray(input: &mut &[u8], brackets: &mut u8) -> Result<usize, XmlError> {
+    let mut length: usize = 0;
+    while let Some((&byte, rest)) = input.split_first() {
+        let offence = match byte {
+            b'<' => return Ok(length),
+            b']' => {
+                *brackets = brackets.saturating_add(1).min(2);
+                None
+            }
+            b'>' if *brackets == 2 => Some(NotWellFormed("`]]>` in text")),
+            b'&' => Some(Restricted("a reference between elements")),
+            byte if is_white_space(byte) => return Ok(length),
+            byte if is_control(byte) => Some(NotWellFormed("a control character")),
+            byte if !byte.is_ascii() => {
+                Some(NotWellFormed("text between elements that is not ASCII"))
+            }
+            _ => {
+                *brackets = 0;
+                None
+            }
+        };
+        match offence {
+            Some(error) if length == 0 => return Err(error),
+            Some(_) => return Ok(length),
+            None => {}
+        }
+        length = length.saturating_add(1);
+        *input = rest;
+    }
+    Ok(length)
+}
+
+// The name in a tag that the scanner found whole, `skip` bytes after its beginning.
+fn tag_name(tag: &[u8], skip: usize) -> &[u8] {
+    let tag = tag.get(skip..).unwrap_or_default();
+    let end = memchr(b'>', tag).unwrap_or(tag.len());
+    let tag = tag.get(..end).unwrap_or(tag);
+    let end = tag.iter().position(|&byte| is_white_space(byte));
+    tag.get(..end.unwrap_or(tag.len())).unwrap_or(tag)
+}

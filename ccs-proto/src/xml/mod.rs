@@ -1,0 +1,85 @@
+//! The XML of a stream: bytes to whole elements (`framer`), elements to tags and text (`reader`), text to bytes
+//! (`writer`).
+//!
+//! XMPP allows a part of XML only (RFC 6120 §11), and a stream is never whole, so an ordinary XML parser fits neither
+//! way. There is one path for every stanza and no tree.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
+pub mod chars;
+mod declaration;
+pub mod framer;
+pub mod reader;
+mod scanner;
+mod tag;
+mod unescape;
+pub mod writer;
+
+#[cfg(test)]
+mod framer_tests;
+#[cfg(test)]
+mod reader_tests;
+#[cfg(test)]
+mod refusal_tests;
+
+pub use framer::{Frame, Framer};
+pub use reader::{Cursor, Item, Reader};
+pub use tag::{Ns, Tag};
+
+/// What a peer may ask this side to hold or to count, so that no input costs more than a known amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct XmlLimits {
+    /// Bytes of one element or of the stream header.
+    pub stanza: usize,
+    /// Elements inside one another; the stanza itself is 1.
+    pub depth: usize,
+    /// Attributes of one element, namespace declarations included.
+    pub attributes: usize,
+    /// Namespace declarations of one element.
+    pub namespaces: usize,
+    /// Bytes of one name with its prefix.
+    pub name: usize,
+    /// Bytes of one attribute value as it is written.
+    pub attribute_value: usize,
+}
+
+impl Default for XmlLimits {
+    fn default() -> Self {
+        Self {
+            stanza: 65_536,
+            depth: 16,
+            attributes: 32,
+            namespaces: 8,
+            name: 256,
+            attribute_value: 8192,
+        }
+    }
+}
+
+/// Why a stream cannot be read any further. Each kind is one stream error condition of RFC 6120 §4.9.3.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum XmlError {
+    /// A rule of XML or of Namespaces in XML was broken: `not-well-formed`.
+    #[error("the XML is not well-formed: {0}")]
+    NotWellFormed(&'static str),
+    /// XML that is legal elsewhere and that XMPP forbids: `restricted-xml`.
+    #[error("XMPP forbids this XML: {0}")]
+    Restricted(&'static str),
+    /// The declaration names another encoding, or the bytes are not UTF-8: `unsupported-encoding`.
+    #[error("the stream is not in UTF-8")]
+    UnsupportedEncoding,
+    /// A prefix that is not declared, or a reserved one that is misused: `bad-namespace-prefix`.
+    #[error("a namespace prefix is undeclared or reserved")]
+    BadNamespacePrefix,
+    /// A namespace that cannot stand in this place: `invalid-namespace`.
+    #[error("wrong namespace: {0}")]
+    InvalidNamespace(&'static str),
+    /// More than this side is willing to hold or to count: `policy-violation`.
+    #[error("{what} over the limit of {limit}")]
+    TooLarge {
+        /// What was too large.
+        what: &'static str,
+        /// The limit that it went over.
+        limit: usize,
+    },
+}

@@ -1,0 +1,284 @@
+//! Reads whole elements, as the framer finds them, strictly and without building a tree.
+
+use std::borrow::Cow;
+use std::str::from_utf8;
+
+use memchr::memchr;
+use quick_xml::name::NamespaceResolver;
+
+use super::XmlError::{self, NotWellFormed, Restricted, UnsupportedEncoding};
+use super::chars::{find_illegal, is_white_space};
+use super::tag::{self, Ns, Tag, at_most};
+use super::{XmlLimits, unescape};
+
+/// Reads the elements of one stream; what the stream header declared holds for all of them.
+#[derive(Debug)]
+pub struct Reader {
+    limits: XmlLimits,
+    resolver: NamespaceResolver,
+    // The scope of the stream header: 1, or 0 while there is none.
+    stream_level: u16,
+    // The names of the elements that are open, as ranges of the element being read.
+    open: Vec<(usize, usize)>,
+}
+
+/// Goes through one element from its start tag to its end tag.
+#[derive(Debug)]
+pub struct Cursor<'r, 'a> {
+    reader: &'r mut Reader,
+    element: &'a str,
+    position: usize,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Before,
+    Inside,
+    // The tag given out last closed itself, so its end is still owed.
+    Empty,
+    Done,
+    Failed(XmlError),
+}
+
+/// What a cursor finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// A start tag. A tag that closes itself is a start and an end.
+    Start(Tag<'a>),
+    /// Character data: a run of text or one CDATA section. Several can follow one another.
+    Text(Cow<'a, str>),
+    /// The end of the innermost open element.
+    End,
+}
+
+impl Reader {
+    /// A reader that knows of no stream header yet.
+    #[must_use]
+    pub fn new(limits: XmlLimits) -> Self {
+        Self {
+            limits,
+            resolver: NamespaceResolver::default(),
+            stream_level: 0,
+            open: Vec::new(),
+        }
+    }
+
+    /// Reads a stream header. Its namespaces are in force from now on, and those of an earlier header are not.
+    pub fn open<'a>(&mut self, tag: &'a [u8]) -> Result<Tag<'a>, XmlError> {
+        self.stream_level = 0;
+        self.resolver.set_level(0);
+        let text = check(tag, self.limits.stanza, "bytes of the stream header")?;
+        let Some((content, false, "")) = split_tag(text)? else {
+            return Err(NotWellFormed("the stream header"));
+        };
+        let (tag, _) = tag::read(content, &self.limits, &mut self.resolver)?;
+        self.stream_level = self.resolver.level();
+        Ok(tag)
+    }
+
+    /// The content namespace: that of an element without a prefix, if it declares none (RFC 6120 §4.8.2).
+    #[must_use]
+    pub fn content_namespace(&mut self) -> Ns {
+        self.resolver.set_level(self.stream_level);
+        tag::default_namespace(&self.resolver)
+    }
+
+    /// Begins to read one whole element, all of whose characters are checked here.
+    pub fn element<'a>(&mut self, element: &'a [u8]) -> Result<Cursor<'_, 'a>, XmlError> {
+        let element = check(element, self.limits.stanza, "bytes of an element")?;
+        // The cursor before this one may have been dropped half-way.
+        self.resolver.set_level(self.stream_level);
+        self.open.clear();
+        Ok(Cursor {
+            reader: self,
+            element,
+            position: 0,
+            state: State::Before,
+        })
+    }
+}
+
+impl<'a> Cursor<'_, 'a> {
+    /// The next item. The first is the start of the element itself; `None` comes after its end, and only when
+    /// everything in it was found well-formed and nothing follows it. An error comes again at every call.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an iterator of results goes on after an error"
+    )]
+    pub fn next(&mut self) -> Result<Option<Item<'a>>, XmlError> {
+        let result = self.advance();
+        if let Err(error) = &result {
+            self.state = State::Failed(error.clone());
+        }
+        result
+    }
+
+    /// After a start: goes on to behind its end, and checks all the same.
+    pub fn skip(&mut self) -> Result<(), XmlError> {
+        let depth = self.reader.open.len();
+        while self.reader.open.len() >= depth && self.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// After a start: its character data, without that of elements inside it, up to behind its end. Borrowed if it is
+    /// one run without a reference.
+    pub fn text(&mut self) -> Result<Cow<'a, str>, XmlError> {
+        let mut text = Cow::Borrowed("");
+        loop {
+            match self.next()? {
+                Some(Item::Start(_)) => self.skip()?,
+                Some(Item::Text(run)) if text.is_empty() => text = run,
+                Some(Item::Text(run)) => text.to_mut().push_str(&run),
+                Some(Item::End) | None => return Ok(text),
+            }
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<Item<'a>>, XmlError> {
+        match &self.state {
+            State::Failed(error) => return Err(error.clone()),
+            State::Done => return Ok(None),
+            State::Empty => return self.close().map(Some),
+            State::Before | State::Inside => {}
+        }
+        let rest = self.element.get(self.position..).unwrap_or_default();
+        let bytes = rest.as_bytes();
+        let item = match bytes {
+            [b'<', b'/', ..] => self.end_tag(rest)?,
+            [b'<', b'!', ..] => self.cdata(rest)?,
+            [b'<', b'?', ..] => return Err(Restricted("a processing instruction")),
+            [b'<', ..] => self.start_tag(rest)?,
+            [] => return Err(NotWellFormed("an element without an end")),
+            _ if matches!(self.state, State::Before) => {
+                return Err(NotWellFormed("text before an element"));
+            }
+            _ => {
+                let end = memchr(b'<', bytes).unwrap_or(bytes.len());
+                self.pass(end);
+                Item::Text(unescape::text(rest.get(..end).unwrap_or(rest))?)
+            }
+        };
+        Ok(Some(item))
+    }
+
+    fn start_tag(&mut self, rest: &'a str) -> Result<Item<'a>, XmlError> {
+        let Some((content, empty, after)) = split_tag(rest)? else {
+            return Err(NotWellFormed("a tag without an end"));
+        };
+        let depth = self.reader.open.len();
+        at_most(
+            depth.saturating_add(1),
+            self.reader.limits.depth,
+            "elements inside one another",
+        )?;
+        let (tag, name) = tag::read(content, &self.reader.limits, &mut self.reader.resolver)?;
+        // A peer that relays stanzas must not be made to take a part of one for the end of the stream or for the
+        // server's word (CVE-2022-20917).
+        if tag.ns == Ns::Streams && depth > 0 {
+            return Err(NotWellFormed("an element of the stream inside a stanza"));
+        }
+        let start = self.position.saturating_add(1);
+        self.reader
+            .open
+            .push((start, start.saturating_add(name.len())));
+        self.position = self.element.len().saturating_sub(after.len());
+        self.state = if empty { State::Empty } else { State::Inside };
+        Ok(Item::Start(tag))
+    }
+
+    fn end_tag(&mut self, rest: &'a str) -> Result<Item<'a>, XmlError> {
+        let end = memchr(b'>', rest.as_bytes()).ok_or(NotWellFormed("a tag without an end"))?;
+        let content = rest.get(2..end).unwrap_or_default();
+        let expected = match self.reader.open.last() {
+            Some(&(start, end)) => self.element.get(start..end),
+            None => None,
+        };
+        // Only white space may follow the name.
+        match expected.and_then(|name| content.strip_prefix(name)) {
+            Some(space) if space.bytes().all(is_white_space) => {}
+            _ => return Err(NotWellFormed("an end tag that closes no element")),
+        }
+        self.pass(end.saturating_add(1));
+        self.close()
+    }
+
+    fn cdata(&mut self, rest: &'a str) -> Result<Item<'a>, XmlError> {
+        let Some(section) = rest.strip_prefix("<![CDATA[") else {
+            return Err(Restricted("a comment or a document type"));
+        };
+        if matches!(self.state, State::Before) {
+            return Err(NotWellFormed("text before an element"));
+        }
+        let Some((text, after)) = section.split_once("]]>") else {
+            return Err(NotWellFormed("a CDATA section without an end"));
+        };
+        self.position = self.element.len().saturating_sub(after.len());
+        Ok(Item::Text(unescape::line_ends(text)))
+    }
+
+    fn close(&mut self) -> Result<Item<'a>, XmlError> {
+        self.state = State::Inside;
+        self.reader.open.pop();
+        self.reader.resolver.pop();
+        if self.reader.open.is_empty() {
+            if self.position != self.element.len() {
+                return Err(NotWellFormed("data after an element"));
+            }
+            self.state = State::Done;
+        }
+        Ok(Item::End)
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        self.position = self.position.saturating_add(bytes);
+    }
+}
+
+fn check<'a>(bytes: &'a [u8], limit: usize, what: &'static str) -> Result<&'a str, XmlError> {
+    at_most(bytes.len(), limit, what)?;
+    // RFC 6120 §4.9.3.22 counts broken UTF-8 as an encoding that is not supported.
+    let text = from_utf8(bytes).map_err(|_| UnsupportedEncoding)?;
+    match find_illegal(text) {
+        None => Ok(text),
+        Some(_) => Err(NotWellFormed("a character that XML forbids")),
+    }
+}
+
+// Splits text that begins with a tag: what is in it, whether it closes itself, and what follows. `None` if it does not
+// begin with one or that has no end.
+fn split_tag(text: &str) -> Result<Option<(&str, bool, &str)>, XmlError> {
+    let Some(tag) = text.strip_prefix('<') else {
+        return Ok(None);
+    };
+    let bytes = tag.as_bytes();
+    let mut end: usize = 0;
+    loop {
+        let rest = bytes.get(end..).unwrap_or_default();
+        let stop = |&byte: &u8| matches!(byte, b'>' | b'"' | b'\'' | b'<');
+        let Some(at) = rest.iter().position(stop) else {
+            return Ok(None);
+        };
+        end = end.saturating_add(at);
+        match rest.get(at) {
+            Some(b'<') => return Err(NotWellFormed("`<` inside a tag")),
+            Some(&quote @ (b'"' | b'\'')) => {
+                end = end.saturating_add(1);
+                let value = bytes.get(end..).unwrap_or_default();
+                let Some(length) = value.iter().position(|&byte| byte == quote) else {
+                    return Ok(None);
+                };
+                end = end.saturating_add(length).saturating_add(1);
+            }
+            _ => break,
+        }
+    }
+    let Some((content, after)) = tag.split_at_checked(end) else {
+        return Ok(None);
+    };
+    let after = after.get(1..).unwrap_or_default();
+    Ok(Some(match content.strip_suffix('/') {
+        Some(content) => (content, true, after),
+        None => (content, false, after),
+    }))
+}
