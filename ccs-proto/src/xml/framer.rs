@@ -85,7 +85,8 @@ impl Framer {
     /// Expects a new stream header next, as after a successful log-in (RFC 6120 §6.4.6).
     ///
     /// White space may then stand before the declaration: clients end `</auth>` with a line feed that belongs to
-    /// neither stream.
+    /// neither stream. Call it before the bytes after that element are given in: what comes before the call still belongs
+    /// to the old stream.
     pub fn restart(&mut self) {
         self.release();
         self.phase = Phase::start(true);

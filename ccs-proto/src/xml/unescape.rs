@@ -41,23 +41,23 @@ fn references(raw: &str) -> Result<Cow<'_, str>, XmlError> {
     let mut out = Vec::with_capacity(raw.len().saturating_add(WORD));
     out.extend_from_slice(plain);
     loop {
-        if let [b'&', ..] = rest {
-            rest = reference(rest, &mut out)?;
-        }
-        let Some(word) = rest.first_chunk::<WORD>() else {
-            let Some(&byte) = rest.first() else {
+        while let Some((word, after)) = rest.split_first_chunk::<WORD>() {
+            out.extend_from_slice(word);
+            if let Some(plain) = ampersand(u64::from_le_bytes(*word)) {
+                out.truncate(out.len().wrapping_sub(WORD.wrapping_sub(plain)));
+                rest = rest.get(plain..).unwrap_or_default();
                 break;
-            };
-            if byte != b'&' {
-                out.push(byte);
-                rest = rest.get(1..).unwrap_or_default();
             }
-            continue;
+            rest = after;
+        }
+        rest = match rest {
+            [b'&', ..] => reference(rest, &mut out)?,
+            [byte, after @ ..] => {
+                out.push(*byte);
+                after
+            }
+            [] => break,
         };
-        let plain = ampersand(u64::from_le_bytes(*word));
-        out.extend_from_slice(word);
-        out.truncate(out.len().saturating_sub(WORD.saturating_sub(plain)));
-        rest = rest.get(plain..).unwrap_or_default();
     }
     // Whole characters were put in the place of whole characters, so this is always UTF-8.
     String::from_utf8(out)
@@ -67,13 +67,16 @@ fn references(raw: &str) -> Result<Cow<'_, str>, XmlError> {
 
 const WORD: usize = size_of::<u64>();
 
-// The number of bytes before the first `&`. A byte is zero exactly where one was; taking one from each byte then
-// borrows into its top bit, and only bytes after the first can be wrong.
-const fn ampersand(word: u64) -> usize {
+// The number of bytes before the first `&`, if there is one. A byte of `differ` is zero exactly where one is; taking 1
+// from each byte then borrows into its top bit, and only bytes after the first can be wrong.
+const fn ampersand(word: u64) -> Option<usize> {
     let ones = u64::MAX / 0xff;
     let differ = word ^ ones.wrapping_mul(b'&' as u64);
     let zeros = differ.wrapping_sub(ones) & !differ & (ones << 7);
-    (zeros.trailing_zeros() >> 3) as usize
+    if zeros == 0 {
+        return None;
+    }
+    Some((zeros.trailing_zeros() >> 3) as usize)
 }
 
 /// What stands in a CDATA section: only its line ends are changed.
