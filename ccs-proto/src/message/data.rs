@@ -1,0 +1,277 @@
+//! The payload that an application gives a message.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+use super::json::{push_json, push_string};
+use crate::text::Text;
+
+/// Key and value pairs, kept as the JSON object that goes over the wire.
+///
+/// Values should be strings; others are carried as they are and read as their JSON text, as real clients send them
+/// (fixture E53). Member order and the text of numbers are kept. Cheap to clone.
+///
+/// ```
+/// use ccs_proto::message::Data;
+///
+/// let data = Data::new().with("action", "ECHO").with("text", "a < b");
+/// assert_eq!(data.as_json(), r#"{"action":"ECHO","text":"a \u003c b"}"#);
+/// assert_eq!(data.get("text").as_deref(), Some("a < b"));
+/// assert_eq!(data.size(), 6 + 4 + 4 + 5);
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Data(Text);
+
+/// JSON that is no payload.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("data must be a JSON object: {0}")]
+pub struct InvalidData(String);
+
+impl Data {
+    /// No pairs.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Text::from("{}"))
+    }
+
+    /// One more pair, at the end.
+    #[must_use]
+    pub fn with(self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        let mut json = self.0.as_str().as_bytes().to_vec();
+        // The text is an object, so its last character that is no white space is `}`.
+        while json.pop().is_some_and(|byte| byte != b'}') {}
+        if !self.is_empty() {
+            json.push(b',');
+        }
+        push_string(&mut json, key.as_ref());
+        json.push(b':');
+        push_string(&mut json, value.as_ref());
+        json.push(b'}');
+        Self(text(json))
+    }
+
+    /// A JSON object as it is.
+    ///
+    /// # Errors
+    /// The text is no JSON, or no object.
+    pub fn from_json(json: &str) -> Result<Self, InvalidData> {
+        let invalid = |why: serde_json::Error| InvalidData(why.to_string());
+        let raw: &RawValue = serde_json::from_str(json).map_err(invalid)?;
+        if !raw.get().starts_with('{') {
+            return Err(InvalidData("it is another JSON value".to_owned()));
+        }
+        let mut safe = Vec::with_capacity(raw.get().len());
+        push_json(&mut safe, raw.get());
+        Ok(Self(text(safe)))
+    }
+
+    /// What serde makes of a value, which must come out as an object.
+    ///
+    /// # Errors
+    /// The value cannot be written as JSON, or is no object.
+    pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, InvalidData> {
+        let json = serde_json::to_string(value).map_err(|why| InvalidData(why.to_string()))?;
+        Self::from_json(&json)
+    }
+
+    /// A part of a body that was read already: valid JSON, and an object.
+    pub(super) fn from_part(part: Text) -> Self {
+        Self(part)
+    }
+
+    /// The JSON text. Of a payload that was built here it never needs an XML reference; one that was received is as it
+    /// came.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The value of a key; the first one, should there be several. What is no string is read as its JSON text.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.pairs()
+            .into_iter()
+            .find(|(found, _)| found == key)
+            .map(|(_, value)| value)
+    }
+
+    /// All pairs in order. What is no string is read as its JSON text.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        self.pairs().into_iter()
+    }
+
+    /// The payload as a type of the application's.
+    ///
+    /// # Errors
+    /// serde's, if it does not fit.
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.as_json())
+    }
+
+    /// What counts for the limit of 4,096: the UTF-8 bytes of all keys and values (`docs/protocol.md` §12 #42).
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.iter()
+            .map(|(key, value)| key.len().saturating_add(value.len()))
+            .fold(0, usize::saturating_add)
+    }
+
+    /// Whether there are no pairs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pairs().is_empty()
+    }
+
+    fn pairs(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+        // The text is a valid object by construction.
+        let mut reader = serde_json::Deserializer::from_str(self.as_json());
+        reader.deserialize_map(Pairs).unwrap_or_default()
+    }
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Data {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let mut json = vec![b'{'];
+        for (key, value) in pairs {
+            if json.len() > 1 {
+                json.push(b',');
+            }
+            push_string(&mut json, key.as_ref());
+            json.push(b':');
+            push_string(&mut json, value.as_ref());
+        }
+        json.push(b'}');
+        Self(text(json))
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_json())
+    }
+}
+
+fn text(json: Vec<u8>) -> Text {
+    // Made of strings only.
+    Text::from(String::from_utf8(json).unwrap_or_default())
+}
+
+/// A string as it is, anything else as its JSON text.
+pub(super) fn value_text(raw: &RawValue) -> Cow<'_, str> {
+    let json = raw.get();
+    if json.starts_with('"') {
+        read_string(json).unwrap_or(Cow::Borrowed(json))
+    } else {
+        Cow::Borrowed(json)
+    }
+}
+
+/// The string that a JSON string stands for, borrowed where it holds no escape.
+pub(super) fn read_string(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(json).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
+}
+
+struct Pairs;
+
+impl<'de> Visitor<'de> for Pairs {
+    type Value = Vec<(Cow<'de, str>, Cow<'de, str>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some((key, value)) = map.next_entry::<CowStr<'de>, &'de RawValue>()? {
+            pairs.push((key.0, value_text(value)));
+        }
+        Ok(pairs)
+    }
+}
+
+/// A string that serde borrows where it can.
+pub(super) struct CowStr<'a>(pub(super) Cow<'a, str>);
+
+impl<'de: 'a, 'a> serde::Deserialize<'de> for CowStr<'a> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Borrow;
+
+        impl<'de> Visitor<'de> for Borrow {
+            type Value = CowStr<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(CowStr(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(CowStr(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        reader.deserialize_str(Borrow)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_are_no_strings_read_as_their_json_text() {
+        let json = r#"{"node-xcs":true,"n":1.50,"o":{"a":"\u00e9"},"s":"\u00e9","z":null}"#;
+        let data = Data::from_json(json).unwrap();
+        assert_eq!(data.as_json(), json);
+        assert_eq!(data.get("node-xcs").as_deref(), Some("true"));
+        assert_eq!(data.get("n").as_deref(), Some("1.50"));
+        assert_eq!(data.get("o").as_deref(), Some(r#"{"a":"\u00e9"}"#));
+        assert_eq!(data.get("s").as_deref(), Some("\u{e9}"));
+        assert_eq!(data.get("missing"), None);
+        assert_eq!(
+            data.size(),
+            (8 + 4) + (1 + 4) + (1 + 14) + (1 + 2) + (1 + 4)
+        );
+    }
+
+    #[test]
+    fn only_an_object_is_a_payload() {
+        for json in ["", "[]", "1", "\"a\"", "{", "{} {}", "null"] {
+            assert!(Data::from_json(json).is_err(), "{json}");
+        }
+        assert_eq!(Data::from_json(" { } ").unwrap().as_json(), "{ }");
+        assert_eq!(
+            Data::from_json("{ }\n").unwrap().with("a", "b").as_json(),
+            r#"{ "a":"b"}"#
+        );
+    }
+
+    #[test]
+    fn a_payload_is_built_pair_by_pair_or_at_once() {
+        let one_by_one = Data::new().with("a", "1").with("b", "\u{0}]]>");
+        let at_once: Data = [("a", "1"), ("b", "\u{0}]]>")].into_iter().collect();
+        assert_eq!(one_by_one, at_once);
+        assert_eq!(at_once.as_json(), r#"{"a":"1","b":"\u0000]]\u003e"}"#);
+        let map: std::collections::BTreeMap<String, String> = at_once.to().unwrap();
+        assert_eq!(map.get("b").unwrap(), "\u{0}]]>");
+        assert_eq!(Data::from_serialize(&map).unwrap(), at_once);
+    }
+}

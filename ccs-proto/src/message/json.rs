@@ -1,0 +1,137 @@
+//! JSON as we write it: such that XML needs no reference around it (`docs/protocol.md` §12 #30).
+
+use bytes::BufMut;
+
+/// Appends a JSON string with its quotes.
+///
+/// `<`, `>` and `&` are written as `\u003c`, `\u003e` and `\u0026`, and so is what XML forbids or might change: control
+/// characters, U+FFFE and U+FFFF. A reader of JSON sees the same string.
+pub(crate) fn push_string(out: &mut impl BufMut, text: &str) {
+    out.put_u8(b'"');
+    push_escaped(out, text, true);
+    out.put_u8(b'"');
+}
+
+/// Appends JSON text as it is, but for the characters that must not stand in XML. Outside of strings JSON has none of
+/// them, so what is replaced is inside one.
+pub(crate) fn push_json(out: &mut impl BufMut, json: &str) {
+    push_escaped(out, json, false);
+}
+
+fn push_escaped(out: &mut impl BufMut, text: &str, quotes: bool) {
+    let bytes = text.as_bytes();
+    // Nearly every text needs nothing. Without an early exit this loop becomes vector code. 0xef begins U+FFFE, and much
+    // that is harmless.
+    let suspect = |byte: u8| {
+        byte < 0x20
+            || byte == 0xef
+            || matches!(byte, b'<' | b'>' | b'&')
+            || (quotes && matches!(byte, b'"' | b'\\'))
+    };
+    if !bytes.iter().fold(false, |any, &byte| any | suspect(byte)) {
+        out.put_slice(bytes);
+        return;
+    }
+    let mut from = 0;
+    for (at, character) in text.char_indices() {
+        let escape = match character {
+            '"' if quotes => "\\\"",
+            '\\' if quotes => "\\\\",
+            '<' => "\\u003c",
+            '>' => "\\u003e",
+            '&' => "\\u0026",
+            '\u{fffe}' => "\\ufffe",
+            '\u{ffff}' => "\\uffff",
+            // Between members JSON allows these; inside a string it does not.
+            '\t' | '\n' | '\r' if !quotes => continue,
+            '\n' => "\\n",
+            '\r' => "\\r",
+            '\t' => "\\t",
+            control if control < ' ' => {
+                put(out, text, from, at);
+                out.put_slice(format!("\\u{:04x}", u32::from(control)).as_bytes());
+                from = at.saturating_add(1);
+                continue;
+            }
+            _ => continue,
+        };
+        put(out, text, from, at);
+        out.put_slice(escape.as_bytes());
+        from = at.saturating_add(character.len_utf8());
+    }
+    put(out, text, from, text.len());
+}
+
+fn put(out: &mut impl BufMut, text: &str, from: usize, to: usize) {
+    out.put_slice(text.get(from..to).unwrap_or_default().as_bytes());
+}
+
+/// Writes the members of one object, with commas between them.
+pub(crate) struct Object<'a, B> {
+    out: &'a mut B,
+    any: bool,
+}
+
+impl<'a, B: BufMut> Object<'a, B> {
+    pub(crate) fn open(out: &'a mut B) -> Self {
+        out.put_u8(b'{');
+        Self { out, any: false }
+    }
+
+    /// The name must need no escape.
+    fn name(&mut self, name: &str) {
+        if std::mem::replace(&mut self.any, true) {
+            self.out.put_u8(b',');
+        }
+        self.out.put_u8(b'"');
+        self.out.put_slice(name.as_bytes());
+        self.out.put_slice(b"\":");
+    }
+
+    pub(crate) fn string(&mut self, name: &str, value: &str) {
+        self.name(name);
+        push_string(self.out, value);
+    }
+
+    pub(crate) fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        self.out.put_slice(value.to_string().as_bytes());
+    }
+
+    pub(crate) fn boolean(&mut self, name: &str, value: bool) {
+        self.name(name);
+        self.out.put_slice(if value { b"true" } else { b"false" });
+    }
+
+    /// JSON text that carries nothing that XML forbids.
+    pub(crate) fn raw(&mut self, name: &str, json: &str) {
+        self.name(name);
+        self.out.put_slice(json.as_bytes());
+    }
+
+    pub(crate) fn close(self) {
+        self.out.put_u8(b'}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> String {
+        let mut out = Vec::new();
+        push_string(&mut out, text);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_xml_would_have_to_escape_or_forbids_is_escaped_in_json() {
+        assert_eq!(written("a<b>&\"c\"\\"), r#""a\u003cb\u003e\u0026\"c\"\\""#);
+        assert_eq!(written("\0\u{1}\n\r\t"), r#""\u0000\u0001\n\r\t""#);
+        assert_eq!(written("\u{fffe}\u{ffff}"), r#""\ufffe\uffff""#);
+        assert_eq!(
+            written("h\u{e9}llo \u{fffd}\u{1f600}"),
+            "\"h\u{e9}llo \u{fffd}\u{1f600}\""
+        );
+    }
+}

@@ -1,0 +1,410 @@
+//! What an app server sends: messages and acks, and what an endpoint has against them (`docs/protocol.md` §3, §4.2, §5,
+//! §12).
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::body::{self, BodyError, Member};
+use super::data::{Data, value_text};
+use super::downstream::{Downstream, Priority};
+use super::ids::{MessageId, RegistrationToken};
+use super::nack_code::NackCode;
+use super::notification::Notification;
+use super::target::{Condition, Target};
+use crate::text::Text;
+
+/// A body that came from an app server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FromAppServer {
+    /// A message to devices.
+    Downstream {
+        /// Its id.
+        message_id: MessageId,
+        /// The message.
+        message: Downstream,
+    },
+    /// An upstream message or receipt was handled.
+    Ack {
+        /// Its id.
+        message_id: MessageId,
+        /// Where it came from.
+        to: RegistrationToken,
+    },
+    /// What an app server never needs to send, and some send all the same.
+    Nack {
+        /// The id that it names.
+        message_id: MessageId,
+    },
+}
+
+/// How a body is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// As a stanza error 400: it cannot be said which message it is about (`docs/protocol.md` §12 #14).
+    StanzaError {
+        /// Words for people.
+        text: String,
+    },
+    /// With a nack.
+    Nack {
+        /// The message.
+        message_id: MessageId,
+        /// What it was addressed to, if that could be read.
+        from: Option<Text>,
+        /// The code.
+        code: NackCode,
+        /// Words for people.
+        description: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow)]
+    message_type: Member<'a>,
+    #[serde(borrow)]
+    message_id: Member<'a>,
+    #[serde(borrow)]
+    to: Member<'a>,
+    #[serde(borrow)]
+    condition: Member<'a>,
+    #[serde(borrow)]
+    collapse_key: Member<'a>,
+    #[serde(borrow)]
+    priority: Member<'a>,
+    #[serde(borrow)]
+    content_available: Member<'a>,
+    #[serde(borrow)]
+    mutable_content: Member<'a>,
+    #[serde(borrow)]
+    delay_while_idle: Member<'a>,
+    #[serde(borrow)]
+    time_to_live: Member<'a>,
+    #[serde(borrow)]
+    delivery_receipt_requested: Member<'a>,
+    #[serde(borrow)]
+    dry_run: Member<'a>,
+    #[serde(borrow)]
+    data: Member<'a>,
+    #[serde(borrow)]
+    notification: Member<'a>,
+}
+
+impl FromAppServer {
+    /// Reads and checks a body. `strict` refuses what is tolerated from real clients: a time to live as a string.
+    ///
+    /// # Errors
+    /// How to refuse it.
+    pub fn parse(body: &Text, strict: bool) -> Result<Self, Box<Refusal>> {
+        let members: Members<'_> = body::read(body).map_err(|error| bad_request(&error))?;
+        let message_id = body::text(body, "message_id", members.message_id)
+            .map_err(|error| bad_request(&error))?;
+        let message_id = MessageId::from(message_id);
+        // Only a string is one of the types; anything else is no downstream message either.
+        match members.message_type.map(RawValue::get) {
+            None => members.downstream(body, message_id, strict),
+            Some("\"ack\"") => members.ack(body, message_id),
+            Some("\"nack\"") => Ok(Self::Nack { message_id }),
+            Some(_) => Err(Box::new(Refusal::Nack {
+                message_id,
+                from: body::lenient(body, members.to),
+                code: NackCode::InvalidJson,
+                description: "InvalidJson: unknown message_type".to_owned(),
+            })),
+        }
+    }
+}
+
+fn bad_request(error: &BodyError) -> Box<Refusal> {
+    // Google's words where they are known (fixture E16); they ended in a line feed (`docs/protocol.md` §12 #32).
+    let what = match error {
+        BodyError::Missing(field) => format!("Missing Required Field: {field}\n"),
+        other => other.to_string(),
+    };
+    Box::new(Refusal::StanzaError {
+        text: format!("InvalidJson: JSON_PARSING_ERROR : {what}"),
+    })
+}
+
+/// Why a message is refused, before it is said which.
+struct Wrong(String);
+
+impl Wrong {
+    fn type_of(field: &str, java: &str, value: &RawValue) -> Self {
+        let value = value_text(value);
+        Self(format!(
+            "InvalidJson: JSON_TYPE_ERROR : Field \"{field}\" must be a JSON java.lang.{java}: {value}"
+        ))
+    }
+}
+
+impl Members<'_> {
+    /// An ack that does not say to whom is malformed (`docs/protocol.md` §12 #18).
+    fn ack(&self, body: &Text, message_id: MessageId) -> Result<FromAppServer, Box<Refusal>> {
+        match body::lenient(body, self.to) {
+            Some(to) => Ok(FromAppServer::Ack {
+                message_id,
+                to: RegistrationToken::from(to),
+            }),
+            None => Err(Box::new(Refusal::Nack {
+                message_id,
+                from: None,
+                code: NackCode::BadAck,
+                description: "an ack needs \"to\", the \"from\" of the message".to_owned(),
+            })),
+        }
+    }
+
+    fn downstream(
+        &self,
+        body: &Text,
+        message_id: MessageId,
+        strict: bool,
+    ) -> Result<FromAppServer, Box<Refusal>> {
+        let built = self.build(body, strict).and_then(|message| {
+            message
+                .check(&message_id)
+                .map_err(|invalid| Wrong(format!("InvalidJson: {invalid}")))?;
+            Ok(message)
+        });
+        match built {
+            Ok(message) => Ok(FromAppServer::Downstream {
+                message_id,
+                message,
+            }),
+            Err(Wrong(description)) => Err(Box::new(Refusal::Nack {
+                message_id,
+                from: body::lenient(body, self.to),
+                code: NackCode::InvalidJson,
+                description,
+            })),
+        }
+    }
+
+    fn build(&self, body: &Text, strict: bool) -> Result<Downstream, Wrong> {
+        let mut message = Downstream::new(self.target(body)?);
+        let options = &mut message.options;
+        options.collapse_key = string(body, "collapse_key", self.collapse_key)?;
+        options.priority = self.priority(body)?;
+        options.content_available = boolean("content_available", self.content_available)?;
+        options.mutable_content = boolean("mutable_content", self.mutable_content)?;
+        options.delay_while_idle = boolean("delay_while_idle", self.delay_while_idle)?;
+        options.time_to_live = self.time_to_live(strict)?;
+        options.receipt_requested = boolean(
+            "delivery_receipt_requested",
+            self.delivery_receipt_requested,
+        )?;
+        options.dry_run = boolean("dry_run", self.dry_run)?;
+        if let Some(raw) = self.data {
+            if !raw.get().starts_with('{') {
+                return Err(Wrong::type_of("data", "Object", raw));
+            }
+            message = message.with_data(Data::from_part(body.slice_of(raw.get())));
+        }
+        if let Some(raw) = self.notification {
+            let notification = Notification::parse(raw.get())
+                .map_err(|field| Wrong::type_of(field, "Object", raw))?;
+            message = message.notification(notification);
+        }
+        Ok(message)
+    }
+
+    /// `registration_ids`, of the HTTP interface, is no target here (`docs/protocol.md` §12 #40).
+    fn target(&self, body: &Text) -> Result<Target, Wrong> {
+        let to = string(body, "to", self.to)?;
+        let condition = string(body, "condition", self.condition)?;
+        let target = match (to, condition) {
+            (Some(to), None) => Target::from_to(to),
+            (None, Some(condition)) => Condition::new(condition).map(Target::Condition),
+            (None, None) => {
+                return Err(Wrong(
+                    "InvalidJson: MissingRegistration: \"to\" or \"condition\" is required"
+                        .to_owned(),
+                ));
+            }
+            (Some(_), Some(_)) => {
+                return Err(Wrong(
+                    "InvalidJson: \"to\" and \"condition\" exclude each other".to_owned(),
+                ));
+            }
+        };
+        target.map_err(|invalid| Wrong(format!("InvalidJson: {invalid}")))
+    }
+
+    fn priority(&self, body: &Text) -> Result<Option<Priority>, Wrong> {
+        match string(body, "priority", self.priority)?.as_deref() {
+            None => Ok(None),
+            Some("normal") => Ok(Some(Priority::Normal)),
+            Some("high") => Ok(Some(Priority::High)),
+            Some(other) => Err(Wrong(format!(
+                "InvalidJson: Field \"priority\" must be \"normal\" or \"high\": {other}"
+            ))),
+        }
+    }
+
+    /// Google's own example has it as a string (fixture E45, `docs/protocol.md` §12 #22).
+    fn time_to_live(&self, strict: bool) -> Result<Option<u64>, Wrong> {
+        let Some(raw) = self.time_to_live else {
+            return Ok(None);
+        };
+        let json = raw.get();
+        let is_string = json.starts_with('"');
+        let digits = json.trim_matches('"');
+        let number = digits
+            .parse::<i64>()
+            .ok()
+            .filter(|_| !(is_string && strict));
+        match number {
+            Some(seconds) => match u64::try_from(seconds) {
+                Ok(seconds) => Ok(Some(seconds)),
+                Err(_) => Err(Wrong(format!(
+                    "InvalidJson: InvalidTtl: Invalid value ({seconds}) for \"time_to_live\": must be between 0 and \"2419200\""
+                ))),
+            },
+            None => Err(Wrong::type_of("time_to_live", "Number", raw)),
+        }
+    }
+}
+
+fn string(body: &Text, field: &str, member: Member<'_>) -> Result<Option<Text>, Wrong> {
+    let Some(raw) = member else {
+        return Ok(None);
+    };
+    if !raw.get().starts_with('"') {
+        return Err(Wrong::type_of(field, "String", raw));
+    }
+    body::text(body, "", member)
+        .map(Some)
+        .map_err(|_| Wrong::type_of(field, "String", raw))
+}
+
+fn boolean(field: &str, member: Member<'_>) -> Result<Option<bool>, Wrong> {
+    match member.map(|raw| (raw, raw.get())) {
+        None => Ok(None),
+        Some((_, "true")) => Ok(Some(true)),
+        Some((_, "false")) => Ok(Some(false)),
+        Some((raw, _)) => Err(Wrong::type_of(field, "Boolean", raw)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(body: &str) -> (NackCode, String) {
+        match FromAppServer::parse(&Text::from(body), false).map_err(|refusal| *refusal) {
+            Err(Refusal::Nack {
+                code, description, ..
+            }) => (code, description),
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_an_id_it_is_a_stanza_error() {
+        for (body, text) in [
+            (
+                r#"{"random":"text"}"#,
+                "InvalidJson: JSON_PARSING_ERROR : Missing Required Field: message_id\n",
+            ),
+            (
+                r#"{"message_id":{},"to":"T"}"#,
+                "InvalidJson: JSON_PARSING_ERROR : message_id in the body has the wrong type",
+            ),
+            (
+                r#"{"message_id":null,"to":"T"}"#,
+                "InvalidJson: JSON_PARSING_ERROR : Missing Required Field: message_id\n",
+            ),
+        ] {
+            let refusal = FromAppServer::parse(&Text::from(body), false).unwrap_err();
+            assert_eq!(
+                *refusal,
+                Refusal::StanzaError {
+                    text: text.to_owned()
+                }
+            );
+        }
+        for body in [
+            "",
+            "[]",
+            "{",
+            r#"{"message_id":"a","message_id":"b","to":"T"}"#,
+        ] {
+            let refusal = FromAppServer::parse(&Text::from(body), false).unwrap_err();
+            assert!(matches!(*refusal, Refusal::StanzaError { .. }), "{body}");
+        }
+    }
+
+    #[test]
+    fn with_an_id_a_nack_says_which_field_is_wrong() {
+        let invalid = NackCode::InvalidJson;
+        for (member, description) in [
+            (
+                r#""to":"T","time_to_live":"abc""#,
+                r#"InvalidJson: JSON_TYPE_ERROR : Field "time_to_live" must be a JSON java.lang.Number: abc"#,
+            ),
+            (
+                r#""to":"T","time_to_live":-1"#,
+                r#"InvalidJson: InvalidTtl: Invalid value (-1) for "time_to_live": must be between 0 and "2419200""#,
+            ),
+            (
+                r#""to":"T","delay_while_idle":"yes""#,
+                r#"InvalidJson: JSON_TYPE_ERROR : Field "delay_while_idle" must be a JSON java.lang.Boolean: yes"#,
+            ),
+            (
+                r#""to":1"#,
+                r#"InvalidJson: JSON_TYPE_ERROR : Field "to" must be a JSON java.lang.String: 1"#,
+            ),
+            (
+                r#""to":"T","data":[]"#,
+                r#"InvalidJson: JSON_TYPE_ERROR : Field "data" must be a JSON java.lang.Object: []"#,
+            ),
+            (
+                r#""registration_ids":["T"]"#,
+                r#"InvalidJson: MissingRegistration: "to" or "condition" is required"#,
+            ),
+            (
+                r#""to":"T","condition":"'a' in topics""#,
+                r#"InvalidJson: "to" and "condition" exclude each other"#,
+            ),
+            (
+                r#""to":"T","data":{"gcm.x":"1"}"#,
+                r#"InvalidJson: data has the key "gcm.x", which is reserved; rename it"#,
+            ),
+            (
+                r#""to":"T","time_to_live":2419201"#,
+                "InvalidJson: time_to_live is 2419201 s and may be 2419200",
+            ),
+            (
+                r#""to":"T","message_type":["ack"]"#,
+                "InvalidJson: unknown message_type",
+            ),
+        ] {
+            let body = format!(r#"{{"message_id":"m",{member}}}"#);
+            assert_eq!(refused(&body), (invalid.clone(), description.to_owned()));
+        }
+        let ack = r#"{"message_type":"ack","message_id":"m"}"#;
+        assert_eq!(refused(ack).0, NackCode::BadAck);
+        let long = format!(r#"{{"message_id":"{}","to":"T"}}"#, "x".repeat(257));
+        assert_eq!(refused(&long).0, invalid);
+    }
+
+    #[test]
+    fn what_real_clients_send_is_taken() {
+        let body = r#"{"message_id":42,"to":"T","time_to_live":"600","data":{"a":true},"x":1}"#;
+        let Ok(FromAppServer::Downstream {
+            message_id,
+            message,
+        }) = FromAppServer::parse(&Text::from(body), false)
+        else {
+            panic!("refused");
+        };
+        assert_eq!(message_id.as_str(), "42");
+        assert_eq!(message.kept_for().unwrap().as_secs(), 600);
+        assert_eq!(message.payload().unwrap().get("a").as_deref(), Some("true"));
+        let strict = FromAppServer::parse(&Text::from(body), true);
+        assert!(matches!(*strict.unwrap_err(), Refusal::Nack { .. }));
+    }
+}
