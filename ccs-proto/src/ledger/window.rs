@@ -1,0 +1,279 @@
+//! Messages that we send and the peer answers, never more than the window at once.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeFrom;
+use std::time::Duration;
+
+use crate::time::Time;
+
+/// The window is full: nothing can be reserved before something is settled or given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// A bounded book of messages by key, each of which is queued, then in flight, then settled once.
+///
+/// A place is taken by `reserve` and spent by `enqueue`. A message is in flight from the moment at which
+/// `hand_out` gave its bytes to the caller. Keys under way are unique. Every operation costs the logarithm of the window
+/// at most, whatever order the answers come in.
+#[derive(Debug)]
+pub struct Window<K, T> {
+    limit: usize,
+    reserved: usize,
+    queued: VecDeque<(K, T)>,
+    in_flight: BTreeMap<u64, InFlight<K, T>>,
+    /// Every key under way; in flight ones with their place in `in_flight`.
+    keys: BTreeMap<K, Option<u64>>,
+    next: u64,
+    /// Messages before this place have been reported as overdue.
+    reported: u64,
+}
+
+#[derive(Debug)]
+struct InFlight<K, T> {
+    key: K,
+    message: T,
+    since: Time,
+}
+
+impl<K: Ord + Clone, T> Window<K, T> {
+    /// An empty window for `limit` messages.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            reserved: 0,
+            queued: VecDeque::new(),
+            in_flight: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            next: 0,
+            reported: 0,
+        }
+    }
+
+    /// Places that are free: the limit less what is in flight, queued or reserved.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.limit
+            .saturating_sub(self.in_flight.len())
+            .saturating_sub(self.queued.len())
+            .saturating_sub(self.reserved)
+    }
+
+    /// Takes a place, to be spent by [`enqueue`](Self::enqueue) or returned by [`give_back`](Self::give_back).
+    ///
+    /// # Errors
+    /// [`Full`] when there is none.
+    pub fn reserve(&mut self) -> Result<(), Full> {
+        if self.capacity() == 0 {
+            return Err(Full);
+        }
+        self.reserved = self.reserved.saturating_add(1);
+        Ok(())
+    }
+
+    /// Returns a reserved place.
+    pub fn give_back(&mut self) {
+        self.reserved = self.reserved.saturating_sub(1);
+    }
+
+    /// Spends a reserved place on a message.
+    ///
+    /// # Errors
+    /// The message comes back, and the place is free again, when its key is under way already.
+    pub fn enqueue(&mut self, key: K, message: T) -> Result<(), T> {
+        self.give_back();
+        if self.keys.contains_key(&key) {
+            return Err(message);
+        }
+        self.keys.insert(key.clone(), None);
+        self.queued.push_back((key, message));
+        Ok(())
+    }
+
+    /// The oldest queued message, which counts as in flight from now on.
+    pub fn hand_out(&mut self, now: Time) -> Option<&T> {
+        let (key, message) = self.queued.pop_front()?;
+        let place = self.next;
+        // 2^64 messages on one connection do not happen.
+        self.next = self.next.wrapping_add(1);
+        self.keys.insert(key.clone(), Some(place));
+        let sent = InFlight {
+            key,
+            message,
+            since: now,
+        };
+        Some(&self.in_flight.entry(place).or_insert(sent).message)
+    }
+
+    /// Ends the message in flight with this key and frees its place. `None`, and nothing freed, when there is none:
+    /// never sent, or settled before.
+    pub fn settle(&mut self, key: &K) -> Option<T> {
+        let place = (*self.keys.get(key)?)?;
+        self.keys.remove(key);
+        Some(self.in_flight.remove(&place)?.message)
+    }
+
+    /// The key in flight that is the first one not below `from`.
+    pub fn first_from(&self, from: RangeFrom<K>) -> Option<&K> {
+        self.keys
+            .range(from)
+            .find(|(_, place)| place.is_some())
+            .map(|(key, _)| key)
+    }
+
+    /// The message that has been in flight for longest, and since when.
+    #[must_use]
+    pub fn oldest(&self) -> Option<(&K, Time)> {
+        let (_, oldest) = self.in_flight.first_key_value()?;
+        Some((&oldest.key, oldest.since))
+    }
+
+    /// When the next message that was not reported yet has been in flight for `patience`.
+    #[must_use]
+    pub fn next_overdue(&self, patience: Duration) -> Option<Time> {
+        let (_, sent) = self.in_flight.range(self.reported..).next()?;
+        Some(sent.since.after(patience))
+    }
+
+    /// A message that has been in flight for `patience` and was not reported before.
+    pub fn take_overdue(&mut self, patience: Duration, now: Time) -> Option<&T> {
+        let (place, sent) = self.in_flight.range(self.reported..).next()?;
+        if sent.since.after(patience) > now {
+            return None;
+        }
+        self.reported = place.wrapping_add(1);
+        Some(&sent.message)
+    }
+
+    /// Takes back a queued message. `None` when it is not queued: unknown, or in flight already.
+    pub fn cancel(&mut self, key: &K) -> Option<T> {
+        let at = self.queued.iter().position(|(queued, _)| queued == key)?;
+        let (key, message) = self.queued.remove(at)?;
+        self.keys.remove(&key);
+        Some(message)
+    }
+
+    /// Gives up the queued messages, in order. They were never sent.
+    pub fn take_queued(&mut self) -> Vec<T> {
+        let keys = &mut self.keys;
+        self.queued
+            .drain(..)
+            .map(|(key, message)| {
+                keys.remove(&key);
+                message
+            })
+            .collect()
+    }
+
+    /// Gives up the messages in flight, in the order in which they were sent. What became of them is unknown.
+    pub fn take_in_flight(&mut self) -> Vec<T> {
+        let keys = &mut self.keys;
+        std::mem::take(&mut self.in_flight)
+            .into_values()
+            .map(|sent| {
+                keys.remove(&sent.key);
+                sent.message
+            })
+            .collect()
+    }
+
+    /// Messages sent and not settled.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Messages accepted and not sent.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window_with(limit: usize, sent: &[u32]) -> Window<u32, u32> {
+        let mut window = Window::new(limit);
+        for key in sent {
+            window.reserve().unwrap();
+            window.enqueue(*key, *key).unwrap();
+            window.hand_out(Time::ZERO + Duration::from_secs(u64::from(*key)));
+        }
+        window
+    }
+
+    #[test]
+    fn the_window_counts_what_is_reserved_queued_and_in_flight() {
+        let mut window = window_with(3, &[1]);
+        window.reserve().unwrap();
+        window.enqueue(2, 2).unwrap();
+        window.reserve().unwrap();
+        assert_eq!(window.capacity(), 0);
+        assert_eq!(window.reserve(), Err(Full));
+        window.give_back();
+        assert_eq!(window.capacity(), 1);
+        assert_eq!(window.settle(&2), None, "queued, so it cannot be answered");
+        assert_eq!(window.settle(&1), Some(1));
+        assert_eq!(window.capacity(), 2);
+    }
+
+    #[test]
+    fn a_message_is_settled_once() {
+        let mut window = window_with(2, &[1, 2]);
+        assert_eq!(window.settle(&2), Some(2));
+        assert_eq!(window.settle(&2), None);
+        assert_eq!(window.settle(&9), None);
+        assert_eq!(window.in_flight(), 1);
+        assert_eq!(window.capacity(), 1);
+    }
+
+    #[test]
+    fn keys_under_way_are_unique_and_free_again_once_settled() {
+        let mut window = window_with(3, &[1]);
+        window.reserve().unwrap();
+        assert_eq!(window.enqueue(1, 10), Err(10));
+        assert_eq!(window.capacity(), 2, "the place came back");
+        window.settle(&1);
+        window.reserve().unwrap();
+        assert_eq!(window.enqueue(1, 11), Ok(()));
+        window.reserve().unwrap();
+        assert_eq!(window.enqueue(1, 12), Err(12), "queued counts as well");
+    }
+
+    #[test]
+    fn what_is_left_comes_out_told_apart_and_in_order() {
+        let mut window = window_with(5, &[3, 1, 2]);
+        window.settle(&1);
+        window.reserve().unwrap();
+        window.enqueue(9, 9).unwrap();
+        assert_eq!(
+            window.oldest(),
+            Some((&3, Time::ZERO + Duration::from_secs(3)))
+        );
+        assert_eq!(window.take_in_flight(), [3, 2]);
+        assert_eq!(window.take_queued(), [9]);
+        assert_eq!(window.capacity(), 5);
+    }
+
+    #[test]
+    fn a_message_can_be_taken_back_until_it_is_sent() {
+        let mut window = window_with(3, &[1]);
+        window.reserve().unwrap();
+        window.enqueue(2, 2).unwrap();
+        assert_eq!(window.cancel(&1), None);
+        assert_eq!(window.cancel(&2), Some(2));
+        assert_eq!(window.capacity(), 2);
+        assert_eq!(window.hand_out(Time::ZERO), None);
+    }
+
+    #[test]
+    fn a_range_finds_only_what_is_in_flight() {
+        let mut window = window_with(5, &[3]);
+        window.reserve().unwrap();
+        window.enqueue(2, 2).unwrap();
+        assert_eq!(window.first_from(1..), Some(&3));
+        assert_eq!(window.first_from(4..), None);
+    }
+}
