@@ -32,6 +32,12 @@ impl Time {
         Self(since_origin)
     }
 
+    /// The moment that lies `later` after this one.
+    #[must_use]
+    pub const fn after(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(later))
+    }
+
     /// How long after the origin this moment lies.
     #[must_use]
     pub const fn since_origin(self) -> Duration {
@@ -43,7 +49,7 @@ impl Add<Duration> for Time {
     type Output = Self;
 
     fn add(self, later: Duration) -> Self {
-        Self(self.0.saturating_add(later))
+        self.after(later)
     }
 }
 

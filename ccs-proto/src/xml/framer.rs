@@ -116,12 +116,14 @@ impl Framer {
     }
 
     /// The bytes held of an element whose end has not come.
+    #[cfg(any(test, feature = "internals"))]
     #[must_use]
     pub fn buffered(&self) -> usize {
         if self.given_out { 0 } else { self.buffer.len() }
     }
 
     /// Whether an element, the header or the declaration has begun and not ended.
+    #[cfg(any(test, feature = "internals"))]
     #[must_use]
     pub fn is_mid_element(&self) -> bool {
         self.mid_unit

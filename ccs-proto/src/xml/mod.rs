@@ -71,9 +71,6 @@ pub enum XmlError {
     /// A prefix that is not declared, or a reserved one that is misused: `bad-namespace-prefix`.
     #[error("a namespace prefix is undeclared or reserved")]
     BadNamespacePrefix,
-    /// A namespace that cannot stand in this place: `invalid-namespace`.
-    #[error("wrong namespace: {0}")]
-    InvalidNamespace(&'static str),
     /// More than this side is willing to hold or to count: `policy-violation`.
     #[error("{what} over the limit of {limit}")]
     TooLarge {

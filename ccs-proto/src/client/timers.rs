@@ -1,0 +1,123 @@
+//! Deadlines of the app server's role, all computed from what is under way.
+
+use super::{ClientConnection, ClientEvent};
+use crate::connection::{due, earliest};
+use crate::error::ConnectionError;
+use crate::time::Time;
+use crate::xmpp::StreamCondition;
+use crate::xmpp::iq::push_ping;
+
+impl ClientConnection {
+    /// When [`handle_timeout`](Self::handle_timeout) is due next. Ask again after any other call.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        if self.is_closed() {
+            return None;
+        }
+        let config = &self.config;
+        earliest([
+            self.handshake_deadline(),
+            self.ping_deadline(),
+            self.answer_deadline(),
+            self.drain_deadline(),
+            self.settle_deadline(),
+            self.inbox.overdue_at(config.inbox_patience),
+            self.unsettled.next_overdue(config.ack_overdue),
+            self.wire.close_deadline(config.close_timeout),
+        ])
+    }
+
+    /// Lets time pass. Calling it early or late does no harm: what is due is done, what is not is not.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.wire.tick(now);
+        if !self.is_closed() {
+            self.end_if_overdue(now);
+            self.report_overdue_acks(now);
+            self.ping_if_silent(now);
+            if due(self.settle_deadline(), now) {
+                self.wire.close();
+            }
+            self.wire.cut_if_overdue(self.config.close_timeout);
+        }
+        self.report_closed(now);
+    }
+
+    fn end_if_overdue(&mut self, now: Time) {
+        let config = &self.config;
+        let error = if due(self.handshake_deadline(), now) {
+            ConnectionError::HandshakeTimeout {
+                after: config.handshake_timeout,
+            }
+        } else if let Some((message_id, _)) = self
+            .window
+            .oldest()
+            .filter(|_| due(self.answer_deadline(), now))
+        {
+            ConnectionError::AnswerTimeout {
+                message_id: message_id.clone(),
+                after: config.answer_timeout,
+            }
+        } else if due(self.drain_deadline(), now) {
+            ConnectionError::DrainTimeout {
+                after: config.drain_guard,
+            }
+        } else if due(self.inbox.overdue_at(config.inbox_patience), now) {
+            ConnectionError::protocol(
+                StreamCondition::PolicyViolation,
+                "more was sent than is taken, without regard to the window",
+            )
+        } else {
+            return;
+        };
+        self.wire.fail(error);
+    }
+
+    fn report_overdue_acks(&mut self, now: Time) {
+        let patience = self.config.ack_overdue;
+        while let Some(unacked) = self.unsettled.take_overdue(patience, now) {
+            let message_id = unacked.message_id.clone();
+            self.inbox
+                .push(now, 0, ClientEvent::AckOverdue { message_id });
+        }
+    }
+
+    fn ping_if_silent(&mut self, now: Time) {
+        while due(self.ping_deadline(), now) {
+            if self.pings_unheard >= self.config.missed_pings {
+                let after = now - self.wire.last_received;
+                return self.wire.fail(ConnectionError::PeerSilent { after });
+            }
+            self.pings_unheard = self.pings_unheard.saturating_add(1);
+            self.pings = self.pings.wrapping_add(1);
+            let id = format!("ping-{}", self.pings);
+            self.wire.push(|out| push_ping(out, &id));
+        }
+    }
+
+    fn handshake_deadline(&self) -> Option<Time> {
+        let waiting = !self.stage.is_bound() && !self.wire.is_ending();
+        waiting.then(|| self.started + self.config.handshake_timeout)
+    }
+
+    fn ping_deadline(&self) -> Option<Time> {
+        let waiting = self.stage.is_bound() && !self.wire.is_ending();
+        let intervals = self.pings_unheard.saturating_add(1);
+        waiting
+            .then(|| self.wire.last_received + self.config.ping_interval.saturating_mul(intervals))
+    }
+
+    fn answer_deadline(&self) -> Option<Time> {
+        let (_, since) = self.window.oldest().filter(|_| !self.wire.is_ending())?;
+        Some(since + self.config.answer_timeout)
+    }
+
+    fn drain_deadline(&self) -> Option<Time> {
+        let since = self.draining_since.filter(|_| !self.wire.is_ending())?;
+        Some(since + self.config.drain_guard)
+    }
+
+    fn settle_deadline(&self) -> Option<Time> {
+        let since = self.closing_since.filter(|_| !self.wire.is_ending())?;
+        Some(since + self.config.settle_timeout)
+    }
+}

@@ -1,0 +1,299 @@
+//! One byte stream both ways: elements in, elements out, and how the stream ends.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use super::{TRANSMIT_BYTES, due};
+use crate::error::ConnectionError;
+use crate::ledger::ConnectionId;
+use crate::tap::{Direction, Tap};
+use crate::time::Time;
+use crate::xml::Reader;
+use crate::xml::XmlLimits;
+use crate::xml::{Frame, Framer};
+use crate::xmpp::errors::push_stream_error;
+use crate::xmpp::stream::{CLOSE, Header};
+use crate::xmpp::{self, Stanza, StreamCondition};
+
+/// One thing read off the stream.
+#[derive(Debug)]
+pub(crate) enum Received {
+    Open(Header),
+    Stanza(Stanza),
+    Close,
+    /// Text between elements that is more than white space.
+    StrayText(usize),
+}
+
+pub(crate) struct Wire {
+    id: ConnectionId,
+    tap: Option<Tap>,
+    framer: Framer,
+    reader: Reader,
+    /// What ill-formed XML is answered with in this role.
+    ill_formed: StreamCondition,
+    /// Elements that never wait for the window: handshake, iq, acks. Each is one entry until the stream is bound.
+    elements: VecDeque<BytesMut>,
+    /// Afterwards all in one.
+    batch: BytesMut,
+    bound: bool,
+    /// The last moment that the caller told.
+    now: Time,
+    pub(crate) last_received: Time,
+    pub(crate) last_sent: Time,
+    end: End,
+}
+
+/// How far the end of the stream has come. The stream is over when both have said so, or when the transport is.
+#[derive(Debug, Default)]
+struct End {
+    /// Why, if not in order.
+    failure: Option<ConnectionError>,
+    /// The stream error that the peer is told first.
+    farewell: Option<(StreamCondition, String)>,
+    /// Our `</stream:stream>`.
+    ours: Closing,
+    /// The peer's `</stream:stream>`, or the end of the transport after ours.
+    theirs: bool,
+    /// Nothing more can be written.
+    cut: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    #[default]
+    NotYet,
+    Wanted(Time),
+    Sent(Time),
+}
+
+impl Wire {
+    pub(crate) fn new(
+        id: ConnectionId,
+        limits: XmlLimits,
+        tap: Option<Tap>,
+        ill_formed: StreamCondition,
+        now: Time,
+    ) -> Self {
+        Self {
+            id,
+            tap,
+            framer: Framer::new(limits),
+            reader: Reader::new(limits),
+            ill_formed,
+            elements: VecDeque::new(),
+            batch: BytesMut::new(),
+            bound: false,
+            now,
+            last_received: now,
+            last_sent: now,
+            end: End::default(),
+        }
+    }
+
+    /// The caller's clock, told at the start of each call.
+    pub(crate) fn tick(&mut self, now: Time) {
+        self.now = now;
+    }
+
+    /// The next thing in `input`, which is advanced past it. `None` when the input is used up.
+    pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Received>, ConnectionError> {
+        loop {
+            let frame = match self.framer.next(input) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(ConnectionError::xml(&error, self.ill_formed.clone())),
+            };
+            let reader = &mut self.reader;
+            let show = |stanza: &[u8]| {
+                if let Some(tap) = &self.tap {
+                    tap.show(self.id, Direction::In, stanza);
+                }
+            };
+            let read = match frame {
+                Frame::Space(_) => continue,
+                Frame::StrayText(bytes) => Ok(Received::StrayText(bytes)),
+                Frame::StreamClose => {
+                    show(CLOSE);
+                    Ok(Received::Close)
+                }
+                Frame::StreamOpen(header) => {
+                    show(header);
+                    match reader.open(header) {
+                        Ok(tag) => {
+                            let content = reader.content_namespace();
+                            return Header::read(&tag, content).map(Received::Open).map(Some);
+                        }
+                        Err(error) => Err(error),
+                    }
+                }
+                Frame::Element(element) => {
+                    let read = reader.element(element).and_then(xmpp::read);
+                    match &read {
+                        Ok(Stanza::Auth(auth)) => show(auth.redacted().as_bytes()),
+                        Ok(_) => show(element),
+                        // Not shown: where the secrets are is not known. The error says what is wrong.
+                        Err(_) => {}
+                    }
+                    read.map(Received::Stanza)
+                }
+            };
+            return read
+                .map(Some)
+                .map_err(|error| ConnectionError::xml(&error, self.ill_formed.clone()));
+        }
+    }
+
+    /// A new stream header comes next, as after the login.
+    pub(crate) fn restart(&mut self) {
+        self.framer.restart();
+    }
+
+    /// From here on elements are batched into one write. Until then each goes alone, since a client is known that
+    /// takes one read for one element (`docs/protocol.md` §12 #31).
+    pub(crate) fn set_bound(&mut self) {
+        self.bound = true;
+    }
+
+    /// Writes one element that does not wait for anything.
+    pub(crate) fn push(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        if self.bound {
+            let before = self.batch.len();
+            write(&mut self.batch);
+            self.show(self.batch.get(before..).unwrap_or_default());
+        } else {
+            let mut element = BytesMut::new();
+            write(&mut element);
+            self.show(&element);
+            self.elements.push_back(element);
+        }
+    }
+
+    /// Writes the login, which the tap is not shown.
+    pub(crate) fn push_secret(&mut self, shown: &str, write: impl FnOnce(&mut BytesMut)) {
+        let mut element = BytesMut::new();
+        write(&mut element);
+        self.show(shown.as_bytes());
+        self.elements.push_back(element);
+    }
+
+    /// Shows the tap something that goes out.
+    pub(crate) fn show(&self, stanza: &[u8]) {
+        if let Some(tap) = &self.tap {
+            tap.show(self.id, Direction::Out, stanza);
+        }
+    }
+
+    /// Ends the stream because of `error`. A peer that broke the protocol is told so.
+    pub(crate) fn fail(&mut self, error: ConnectionError) {
+        if self.end.failure.is_some() {
+            return;
+        }
+        match &error {
+            ConnectionError::Protocol { condition, what } => {
+                self.end.farewell = Some((condition.clone(), what.clone()));
+                self.close();
+            }
+            ConnectionError::UnexpectedEof | ConnectionError::Transport { .. } => {
+                self.end.cut = true;
+            }
+            _ => self.close(),
+        }
+        self.end.failure = Some(error);
+    }
+
+    /// Ends the stream after what was written so far.
+    pub(crate) fn close(&mut self) {
+        if self.end.ours == Closing::NotYet {
+            self.end.ours = Closing::Wanted(self.now);
+        }
+    }
+
+    /// The peer ended its stream; ours ends too.
+    pub(crate) fn closed_by_peer(&mut self) {
+        self.end.theirs = true;
+        self.close();
+    }
+
+    /// The transport ended.
+    pub(crate) fn eof(&mut self) {
+        if matches!(self.end.ours, Closing::Sent(_)) || self.end.theirs {
+            self.end.theirs = true;
+            self.end.cut = true;
+        } else {
+            self.fail(ConnectionError::UnexpectedEof);
+        }
+    }
+
+    pub(crate) fn failure(&self) -> Option<&ConnectionError> {
+        self.end.failure.as_ref()
+    }
+
+    /// The stream is being ended, or was: no new message is taken.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.end.ours != Closing::NotYet || self.end.failure.is_some() || self.end.theirs
+    }
+
+    /// Nothing is left to read or to write; the transport can be closed.
+    pub(crate) fn is_over(&self) -> bool {
+        let said = matches!(self.end.ours, Closing::Sent(_));
+        self.end.cut || (said && (self.end.theirs || self.end.failure.is_some()))
+    }
+
+    /// Answers of our own wait to be written; before they are, reading on would only make more.
+    pub(crate) fn is_backed_up(&self) -> bool {
+        self.batch.len() >= TRANSMIT_BYTES
+    }
+
+    /// The peer may not be waited for any longer than this.
+    pub(crate) fn close_deadline(&self, patience: Duration) -> Option<Time> {
+        match self.end.ours {
+            // Wanted and not sent: the transport takes no more bytes.
+            Closing::Wanted(since) | Closing::Sent(since) if !self.is_over() => {
+                Some(since + patience)
+            }
+            _ => None,
+        }
+    }
+
+    /// Gives up waiting for the peer's end of the stream.
+    pub(crate) fn cut_if_overdue(&mut self, patience: Duration) {
+        if due(self.close_deadline(patience), self.now) {
+            self.end.cut = true;
+        }
+    }
+
+    /// Handshake and other elements, before the stream is bound: one a call.
+    pub(crate) fn transmit_element(&mut self, out: &mut BytesMut) -> bool {
+        match self.elements.pop_front() {
+            Some(element) => {
+                out.extend_from_slice(&element);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Acks and iq answers.
+    pub(crate) fn transmit_batch(&mut self, out: &mut BytesMut) {
+        out.extend_from_slice(&self.batch);
+        self.batch.clear();
+    }
+
+    /// Stream error and end of the stream. What was written before goes first: answers to what was handled are worth
+    /// as much as ever, and after `</stream:stream>` nothing may follow (RFC 6120 §4.4).
+    pub(crate) fn transmit_end(&mut self, out: &mut BytesMut) {
+        if !matches!(self.end.ours, Closing::Wanted(_)) || self.end.cut {
+            return;
+        }
+        let before = out.len();
+        if let Some((condition, text)) = self.end.farewell.take() {
+            push_stream_error(out, &condition, &text);
+        }
+        out.extend_from_slice(CLOSE);
+        self.show(out.get(before..).unwrap_or_default());
+        self.end.ours = Closing::Sent(self.now);
+    }
+}

@@ -1,0 +1,265 @@
+//! What the app server sent, taken to where it belongs.
+
+use super::handshake::Stage;
+use super::upstream::Settled;
+use super::{AnswerToken, Habit, ServerConnection, ServerEvent, Unanswered};
+use crate::connection::Received;
+use crate::error::ConnectionError;
+use crate::message::envelope::{self, StanzaErrorKind};
+use crate::message::{
+    Downstream, FromAppServer, MessageId, NackCode, Refusal, RegistrationToken, Target,
+};
+use crate::text::Text;
+use crate::time::Time;
+use crate::xmpp::message::{Gcm, MessageStanza};
+use crate::xmpp::{Stanza, StreamCondition};
+
+/// Google's words for a repeated id (fixture E24).
+const DUPLICATE: &str = "Message with the same id has been received before";
+/// Google's words for an ack of something that was not sent (fixture E17).
+const STRAY_ACK: &str = "Received acks for messages not sent over this connection";
+
+impl ServerConnection {
+    pub(super) fn read(&mut self, now: Time, mut input: &[u8]) -> Result<(), ConnectionError> {
+        self.check()?;
+        if !input.is_empty() {
+            self.wire.last_received = now;
+        }
+        loop {
+            let handled = match self.next(&mut input) {
+                Ok(Some(received)) => self.handle(now, received),
+                Ok(None) => return Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = handled {
+                self.fail(error.clone());
+                return Err(error);
+            }
+        }
+    }
+
+    /// The next thing to handle. While a login is decided nothing is: the header that follows it belongs to another
+    /// stream, so the bytes are held, under the same bound as all bytes before the login.
+    fn next(&mut self, input: &mut &[u8]) -> Result<Option<Received>, ConnectionError> {
+        let given = input.len();
+        let received = if self.stage == Stage::Deciding {
+            self.held.extend_from_slice(input);
+            *input = &[];
+            None
+        } else {
+            self.wire.next(input)?
+        };
+        if matches!(self.stage, Stage::Header | Stage::Auth | Stage::Deciding) {
+            let used = given.saturating_sub(input.len());
+            self.login_bytes = self.login_bytes.saturating_add(used);
+            if self.login_bytes > self.config.login_bytes {
+                return Err(ConnectionError::protocol(
+                    StreamCondition::PolicyViolation,
+                    format!(
+                        "more than {} bytes before the login",
+                        self.config.login_bytes
+                    ),
+                ));
+            }
+        }
+        Ok(received)
+    }
+
+    fn handle(&mut self, now: Time, received: Received) -> Result<(), ConnectionError> {
+        match received {
+            Received::Open(header) => self.header_received(header),
+            Received::Stanza(stanza) => return self.stanza(now, stanza),
+            Received::Close => {
+                self.wire.closed_by_peer();
+            }
+            Received::StrayText(bytes) => {
+                if self.config.strict || self.stage == Stage::Auth {
+                    return Err(ConnectionError::protocol(
+                        StreamCondition::BadFormat,
+                        "text between stanzas",
+                    ));
+                }
+                self.emit(now, 0, ServerEvent::Ignored(Habit::StrayText { bytes }));
+            }
+        }
+        Ok(())
+    }
+
+    fn stanza(&mut self, now: Time, stanza: Stanza) -> Result<(), ConnectionError> {
+        match stanza {
+            Stanza::Message(message) if self.stage == Stage::Bound => {
+                self.message(now, message);
+                Ok(())
+            }
+            Stanza::Message(_) => Err(ConnectionError::protocol(
+                StreamCondition::NotAuthorized,
+                "a message before the stream is bound",
+            )),
+            Stanza::Iq(iq) => self.iq_received(now, iq),
+            Stanza::Auth(auth) if self.stage == Stage::Auth => self.auth_received(now, &auth),
+            // Sent by several clients and asked for by none (`docs/protocol.md` §2.6).
+            Stanza::Presence if matches!(self.stage, Stage::Bind | Stage::Bound) => Ok(()),
+            Stanza::StreamError { condition, text } => {
+                Err(ConnectionError::StreamError { condition, text })
+            }
+            _ if self.stage == Stage::Auth => Err(ConnectionError::protocol(
+                StreamCondition::NotAuthorized,
+                "something but <auth> before the login",
+            )),
+            _ => Err(ConnectionError::protocol(
+                StreamCondition::UnsupportedStanzaType,
+                "an element that is no stanza of this stream",
+            )),
+        }
+    }
+
+    fn message(&mut self, now: Time, stanza: MessageStanza) {
+        if self.wire.is_ending() {
+            return self.emit(now, 0, ServerEvent::Ignored(Habit::AfterClose));
+        }
+        let body = match stanza.gcm {
+            Gcm::One(body) => body,
+            // `docs/protocol.md` §12 #14.
+            Gcm::Missing | Gcm::Several => {
+                let text = "InvalidJson: exactly one gcm element is required";
+                return self.bad_request(now, stanza.id.as_deref(), None, text);
+            }
+        };
+        match FromAppServer::parse(&body, self.config.strict).map_err(|refusal| *refusal) {
+            Ok(FromAppServer::Downstream {
+                message_id,
+                message,
+            }) => {
+                self.downstream(now, message_id, message, body.len());
+            }
+            Ok(FromAppServer::Ack { message_id, to }) => {
+                self.ack_received(now, stanza.id.as_deref(), &body, message_id, &to);
+            }
+            Ok(FromAppServer::Nack { message_id }) => {
+                self.emit(now, 0, ServerEvent::Ignored(Habit::Nack { message_id }));
+            }
+            Err(Refusal::StanzaError { text }) => {
+                self.bad_request(now, stanza.id.as_deref(), Some(&body), &text);
+            }
+            Err(Refusal::Nack {
+                message_id,
+                from,
+                code,
+                description,
+            }) => {
+                self.refuse(now, from.as_deref(), message_id, &code, &description);
+            }
+        }
+    }
+
+    fn downstream(&mut self, now: Time, message_id: MessageId, message: Downstream, bytes: usize) {
+        let target = target_text(message.target());
+        if self.draining_since.is_some() {
+            let code = NackCode::ConnectionDraining;
+            return self.refuse(now, Some(&target), message_id, &code, "");
+        }
+        if !self.answered.is_new(&message_id) {
+            let code = NackCode::InvalidJson;
+            return self.refuse(now, Some(&target), message_id, &code, DUPLICATE);
+        }
+        let unanswered = Unanswered {
+            target,
+            message_id: message_id.clone(),
+        };
+        let token = AnswerToken(self.unanswered.issue(unanswered, now));
+        let event = ServerEvent::Downstream {
+            message_id,
+            message,
+            token,
+        };
+        self.emit(now, bytes, event);
+    }
+
+    fn ack_received(
+        &mut self,
+        now: Time,
+        stanza_id: Option<&str>,
+        body: &Text,
+        message_id: MessageId,
+        to: &RegistrationToken,
+    ) {
+        match self.upstreams.settle(&message_id, to) {
+            Settled::Message(message) => {
+                self.emit(now, message.body().len(), ServerEvent::Acked(message));
+            }
+            Settled::Receipt(receipt) => {
+                self.emit(
+                    now,
+                    receipt.body().len(),
+                    ServerEvent::ReceiptAcked(receipt),
+                );
+            }
+            Settled::LateReceipt => {
+                self.emit(
+                    now,
+                    0,
+                    ServerEvent::Ignored(Habit::LateReceiptAck { message_id }),
+                );
+            }
+            Settled::Nothing => {
+                let kind = StanzaErrorKind::NotAcceptable406;
+                self.stanza_error(kind, stanza_id, Some(body), STRAY_ACK);
+                let event = ServerEvent::Refused {
+                    message_id: Some(message_id),
+                    reason: STRAY_ACK.to_owned(),
+                };
+                self.emit(now, 0, event);
+            }
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        now: Time,
+        from: Option<&str>,
+        message_id: MessageId,
+        code: &NackCode,
+        description: &str,
+    ) {
+        self.wire.push(|out| {
+            envelope::push_nack(out, from, message_id.as_str(), code, description);
+        });
+        let reason = match description {
+            "" => code.as_str().to_owned(),
+            description => format!("{}: {description}", code.as_str()),
+        };
+        let message_id = Some(message_id);
+        self.emit(now, 0, ServerEvent::Refused { message_id, reason });
+    }
+
+    fn bad_request(&mut self, now: Time, stanza_id: Option<&str>, body: Option<&Text>, text: &str) {
+        self.stanza_error(StanzaErrorKind::BadRequest400, stanza_id, body, text);
+        let event = ServerEvent::Refused {
+            message_id: None,
+            reason: text.to_owned(),
+        };
+        self.emit(now, 0, event);
+    }
+
+    fn stanza_error(
+        &mut self,
+        kind: StanzaErrorKind,
+        stanza_id: Option<&str>,
+        body: Option<&Text>,
+        text: &str,
+    ) {
+        let to = self.full_jid().to_owned();
+        self.wire.push(|out| {
+            envelope::push_stanza_error(out, kind, stanza_id, &to, body.map(Text::as_str), text);
+        });
+    }
+}
+
+/// What an answer names in `from`: the request's `to` (`docs/protocol.md` §5.1, §12 #34).
+fn target_text(target: &Target) -> Text {
+    match target {
+        Target::Token(token) => Text::from(token.as_str()),
+        Target::Topic(topic) => Text::from(topic.to_string()),
+        Target::Condition(condition) => Text::from(condition.as_str()),
+    }
+}

@@ -1,0 +1,189 @@
+//! What goes to the app server under its window: upstream messages and receipts.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use super::{SendError, ServerConnection};
+use crate::ledger::Window;
+use crate::message::{MessageId, Receipt, RegistrationToken, Upstream, envelope};
+use crate::time::Time;
+
+/// Prefix of a receipt's id before the id of the message that it confirms (`docs/protocol.md` §8).
+const RECEIPT_PREFIX: &str = "dr2:";
+
+/// A device chooses its own ids, so two devices may use the same one: the key is both.
+type Key = (MessageId, RegistrationToken);
+
+#[derive(Debug)]
+pub(super) struct Upstreams {
+    messages: Window<Key, Upstream>,
+    receipts: Window<MessageId, Receipt>,
+}
+
+/// What an ack settled.
+#[derive(Debug)]
+pub(super) enum Settled {
+    Message(Upstream),
+    Receipt(Receipt),
+    /// A receipt that is not kept any more.
+    LateReceipt,
+    Nothing,
+}
+
+pub(super) struct Left {
+    pub(super) unacked: Vec<Upstream>,
+    pub(super) unsent: Vec<Upstream>,
+    pub(super) receipts: Vec<Receipt>,
+}
+
+impl Upstreams {
+    pub(super) fn new(window: usize) -> Self {
+        Self {
+            messages: Window::new(window),
+            receipts: Window::new(window),
+        }
+    }
+
+    /// Appends the next message that may go out; `false` if there is none.
+    pub(super) fn transmit(&mut self, now: Time, to: &str, out: &mut BytesMut) -> bool {
+        if let Some(message) = self.messages.hand_out(now) {
+            envelope::push_upstream(out, to, message);
+        } else if let Some(receipt) = self.receipts.hand_out(now) {
+            envelope::push_receipt(out, to, receipt);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Settles what an ack names. Clients differ: `to` is mostly the message's `from`, but for receipts some name the
+    /// device; and some leave out the receipt's prefix (`docs/protocol.md` §12 #19, #45). So the exact pair is looked
+    /// for first, then the id alone, then a receipt by either form of its id.
+    pub(super) fn settle(&mut self, id: &MessageId, to: &RegistrationToken) -> Settled {
+        let exact = (id.clone(), to.clone());
+        if let Some(message) = self.messages.settle(&exact) {
+            return Settled::Message(message);
+        }
+        let prefixed = MessageId::from(format!("{RECEIPT_PREFIX}{id}"));
+        for receipt_id in [id, &prefixed] {
+            if let Some(receipt) = self.receipts.settle(receipt_id) {
+                return Settled::Receipt(receipt);
+            }
+        }
+        let lowest = (id.clone(), RegistrationToken::from(""));
+        let by_id = self
+            .messages
+            .first_from(lowest..)
+            .filter(|(found, _)| found == id);
+        if let Some(key) = by_id.cloned()
+            && let Some(message) = self.messages.settle(&key)
+        {
+            return Settled::Message(message);
+        }
+        if id.as_str().starts_with(RECEIPT_PREFIX) {
+            Settled::LateReceipt
+        } else {
+            Settled::Nothing
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        let waiting = [
+            self.messages.in_flight(),
+            self.messages.queued(),
+            self.receipts.queued(),
+        ];
+        waiting.iter().all(|count| *count == 0)
+    }
+
+    pub(super) fn next_overdue(&self, patience: Duration) -> Option<Time> {
+        self.messages.next_overdue(patience)
+    }
+
+    pub(super) fn take_overdue(&mut self, patience: Duration, now: Time) -> Option<&Upstream> {
+        self.messages.take_overdue(patience, now)
+    }
+
+    pub(super) fn finish(mut self) -> Left {
+        let mut receipts = self.receipts.take_in_flight();
+        receipts.extend(self.receipts.take_queued());
+        Left {
+            unacked: self.messages.take_in_flight(),
+            unsent: self.messages.take_queued(),
+            receipts,
+        }
+    }
+}
+
+impl ServerConnection {
+    /// Upstream messages that could be sent now without waiting for an ack.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        if self.takes_messages() {
+            self.upstreams.messages.capacity()
+        } else {
+            0
+        }
+    }
+
+    /// Upstream messages sent and not yet acked.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.upstreams.messages.in_flight()
+    }
+
+    /// Sends what a device sent. It also goes out while the connection drains, and is acked there.
+    ///
+    /// # Errors
+    /// The message comes back when the window is full, when the same device's message of that id is under way, or when
+    /// the connection takes no messages.
+    pub fn send(&mut self, message: Upstream) -> Result<(), SendError<Upstream>> {
+        if !self.takes_messages() {
+            return Err(SendError::Closed(Box::new(message)));
+        }
+        if self.upstreams.messages.reserve().is_err() {
+            return Err(SendError::WindowFull(Box::new(message)));
+        }
+        let key = (message.message_id().clone(), message.from().clone());
+        self.upstreams
+            .messages
+            .enqueue(key, message)
+            .map_err(|message| SendError::Duplicate(Box::new(message)))
+    }
+
+    /// Gives up the upstream messages that were sent or accepted and never acked, in order, once the connection is over.
+    /// Before that there are none: their acks may still come.
+    #[must_use]
+    pub fn take_unacked(&mut self) -> Vec<Upstream> {
+        if !self.is_closed() {
+            return Vec::new();
+        }
+        let mut unacked = self.upstreams.messages.take_in_flight();
+        unacked.extend(self.upstreams.messages.take_queued());
+        unacked
+    }
+
+    /// Sends a receipt: a device got the message. Receipts have a window of their own, and at its bound the oldest one
+    /// without an ack is forgotten, since some app servers never ack receipts (`docs/protocol.md` §12 #45).
+    ///
+    /// # Errors
+    /// As for [`send`](Self::send); the window is full only if none of the receipts has been written yet.
+    pub fn send_receipt(&mut self, receipt: Receipt) -> Result<(), SendError<Receipt>> {
+        if !self.takes_messages() {
+            return Err(SendError::Closed(Box::new(receipt)));
+        }
+        let receipts = &mut self.upstreams.receipts;
+        if receipts.capacity() == 0
+            && let Some(oldest) = receipts.oldest().map(|(id, _)| id.clone())
+        {
+            receipts.settle(&oldest);
+        }
+        if receipts.reserve().is_err() {
+            return Err(SendError::WindowFull(Box::new(receipt)));
+        }
+        receipts
+            .enqueue(receipt.message_id().clone(), receipt)
+            .map_err(|receipt| SendError::Duplicate(Box::new(receipt)))
+    }
+}
