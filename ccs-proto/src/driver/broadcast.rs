@@ -1,0 +1,159 @@
+//! One message to many devices.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+
+use super::answer::{SendError, Slot};
+use super::client::{ClientMachine, Handle};
+use super::shared::{remember, wake};
+use super::waiters::Ticket;
+use crate::message::{Ack, Downstream, MessageId, RegistrationToken, Target};
+
+type Outcome = (RegistrationToken, Result<Ack, SendError>);
+
+/// The outcomes of a broadcast as they come, one for each token; see [`Client::broadcast`](super::Client::broadcast).
+///
+/// Messages go out as the stream is polled, so a slow taker slows the broadcast. Dropping it takes back what was not sent
+/// yet; other outcomes come as [`Event::Answered`](super::Event::Answered).
+#[must_use = "nothing is sent unless the stream is polled"]
+pub struct Broadcast<I: Iterator> {
+    handle: Arc<Handle>,
+    message: Downstream,
+    tokens: std::iter::Peekable<Fused<I>>,
+    group: u64,
+    ticket: Option<Ticket>,
+    sent: BTreeMap<MessageId, RegistrationToken>,
+}
+
+type Fused<I> = std::iter::Fuse<I>;
+
+impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
+    pub(super) fn new(handle: Arc<Handle>, message: Downstream, tokens: I) -> Self {
+        let group = handle.shared.look(|machine| machine.open_group());
+        Self {
+            handle,
+            message: message.without_id(),
+            tokens: tokens.fuse().peekable(),
+            group,
+            ticket: None,
+            sent: BTreeMap::new(),
+        }
+    }
+
+    /// The next outcome, or `None` when every token has had one.
+    pub async fn next(&mut self) -> Option<Outcome> {
+        poll_fn(|cx| self.poll_outcome(cx)).await
+    }
+
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
+        let handle = Arc::clone(&self.handle);
+        handle.shared.act(|machine| {
+            loop {
+                if let Some((id, result)) = machine.take_settled(self.group, cx.waker())
+                    && let Some(token) = self.sent.remove(&id)
+                {
+                    return Poll::Ready(Some((token, result)));
+                }
+                if self.tokens.peek().is_none() {
+                    let done = self.sent.is_empty();
+                    return if done {
+                        Poll::Ready(None)
+                    } else {
+                        Poll::Pending
+                    };
+                }
+                let place = match machine.poll_place(&mut self.ticket, cx) {
+                    Poll::Ready(place) => place,
+                    Poll::Pending => return Poll::Pending,
+                };
+                let Some(token) = self.tokens.next() else {
+                    continue;
+                };
+                let message = self.message.clone().retarget(Target::Token(token.clone()));
+                let accepted = match place {
+                    Ok(place) => machine.accept(Some(place), message, Slot::Group(self.group)),
+                    Err(why) => Err(SendError::not_sent(message, why)),
+                };
+                match accepted {
+                    Ok(id) => {
+                        self.sent.insert(id, token);
+                    }
+                    Err(error) => return Poll::Ready(Some((token, Err(error)))),
+                }
+            }
+        })
+    }
+}
+
+impl<I: Iterator<Item = RegistrationToken> + Unpin> Stream for Broadcast<I> {
+    type Item = Outcome;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
+        self.get_mut().poll_outcome(cx)
+    }
+}
+
+impl<I: Iterator> Drop for Broadcast<I> {
+    fn drop(&mut self) {
+        self.handle.shared.act(|machine| {
+            if let Some(ticket) = self.ticket.take() {
+                machine.leave_line(ticket);
+            }
+            for id in self.sent.keys() {
+                machine.connection.cancel(id);
+            }
+            machine.close_group(self.group);
+        });
+    }
+}
+
+/// The outcomes of one broadcast that were not taken yet.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    settled: VecDeque<(MessageId, Result<Ack, SendError>)>,
+    waker: Option<Waker>,
+}
+
+impl Group {
+    pub(super) fn settled(&mut self, id: MessageId, result: Result<Ack, SendError>) {
+        self.settled.push_back((id, result));
+        wake(&mut self.waker);
+    }
+}
+
+impl ClientMachine {
+    fn open_group(&mut self) -> u64 {
+        let group = self
+            .groups
+            .last_key_value()
+            .map_or(0, |(last, _)| last.wrapping_add(1));
+        self.groups.insert(group, Group::default());
+        group
+    }
+
+    fn take_settled(
+        &mut self,
+        group: u64,
+        waker: &Waker,
+    ) -> Option<(MessageId, Result<Ack, SendError>)> {
+        let group = self.groups.get_mut(&group)?;
+        let settled = group.settled.pop_front();
+        if settled.is_none() {
+            remember(&mut group.waker, waker);
+        }
+        settled
+    }
+
+    fn close_group(&mut self, group: u64) {
+        if let Some(group) = self.groups.remove(&group) {
+            self.unclaimed.extend(group.settled);
+        }
+        self.slots
+            .retain(|_, slot| !matches!(slot, Slot::Group(of) if *of == group));
+    }
+}

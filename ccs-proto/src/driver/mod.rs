@@ -1,0 +1,68 @@
+//! The loop between a connection and a transport, and the handles that an application holds. Feature `driver`.
+//!
+//! All runtimes share it: an adapter brings a [`Transport`], a [`Timer`] and something that polls the [`Driver`], and
+//! nothing of the protocol exists a second time. The handles share the state machine with the driver under one lock,
+//! with no channel in between, so a window that is full is full for everybody at once.
+//!
+//! Only `std::task` is used here, and nothing in the state machines uses anything of this module.
+
+mod answer;
+mod broadcast;
+mod client;
+mod incoming;
+mod run;
+mod server;
+mod shared;
+mod waiters;
+
+use std::io;
+use std::task::{Context, Poll};
+
+pub use answer::{Answer, SendError};
+pub use broadcast::Broadcast;
+pub use client::{Client, ClientMachine, OwnedPermit, Reserve, client};
+pub use incoming::{Event, Incoming, Message};
+pub use run::Driver;
+pub use server::{Login, Peer, PeerEvents, ServerMachine, Verdict, server};
+
+use crate::time::Time;
+
+/// A byte stream to the peer, polled. Like the poll methods of tokio's and of the futures crate's `AsyncRead` and
+/// `AsyncWrite`, of which it is the common part.
+pub trait Transport {
+    /// Reads into `buffer`; `Ok(0)` is the end of the stream.
+    ///
+    /// # Errors
+    /// The transport failed; the connection ends.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Writes some of `bytes`.
+    ///
+    /// # Errors
+    /// The transport failed; the connection ends.
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Pushes on what was written.
+    ///
+    /// # Errors
+    /// The transport failed; the connection ends.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Ends the writing side, as with TLS' `close_notify`.
+    ///
+    /// # Errors
+    /// The transport failed; it is dropped all the same.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// A clock with one alarm.
+pub trait Timer {
+    /// The time now, since an origin that stays the same.
+    fn now(&self) -> Time;
+
+    /// Sets the alarm, in place of the one before.
+    fn reset(&mut self, deadline: Time);
+
+    /// Whether the alarm went off. May be early or late: the driver asks the clock.
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}

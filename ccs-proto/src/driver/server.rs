@@ -1,0 +1,409 @@
+//! The endpoint's handle for one connection.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::BytesMut;
+use futures_core::Stream;
+
+use super::run::Driver;
+use super::shared::{Machine, Shared, remember, wake};
+use super::waiters::{Ticket, Waiters};
+use super::{Timer, Transport};
+use crate::error::ConnectionError;
+use crate::ledger::ConnectionId;
+use crate::message::{NackCode, Receipt, RegistrationToken, SenderId, Upstream};
+use crate::server::{
+    AnswerError, AnswerToken, AuthRequest, SendError, ServerConnection, ServerEvent,
+};
+use crate::time::Time;
+use crate::xmpp::StreamCondition;
+
+/// Puts a connection, a transport and a timer together. The login is the first thing to wait for: see [`Login`].
+pub fn server<T: Transport, R: Timer>(
+    connection: ServerConnection,
+    transport: T,
+    timer: R,
+) -> (Login, Driver<T, R, ServerMachine>) {
+    let shared = Shared::new(ServerMachine::new(connection));
+    let handle = Arc::new(Handle {
+        shared: Arc::clone(&shared),
+    });
+    let login = Login {
+        events: PeerEvents {
+            handle,
+            ended: false,
+        },
+    };
+    (login, Driver::new(shared, transport, timer))
+}
+
+/// What an endpoint says to a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The app server may come in.
+    Accept,
+    /// It may not; it is told `not-authorized`, whatever the reason.
+    Reject,
+}
+
+/// A connection that is not logged in yet.
+#[must_use = "a connection whose login is dropped is closed"]
+pub struct Login {
+    events: PeerEvents,
+}
+
+impl Login {
+    /// Sees the login through: asks `decide` about the sender and key that were shown, and returns when the stream is
+    /// bound.
+    ///
+    /// # Errors
+    /// Why the connection ended before.
+    pub async fn decide<F, D>(mut self, decide: F) -> Result<(Peer, PeerEvents), ConnectionError>
+    where
+        F: FnOnce(&AuthRequest) -> D,
+        D: Future<Output = Verdict>,
+    {
+        let mut decide = Some(decide);
+        loop {
+            match self.events.next().await {
+                Some(ServerEvent::Login(request)) => {
+                    // The core lets nobody try twice.
+                    let verdict = match decide.take() {
+                        Some(decide) => decide(&request).await,
+                        None => Verdict::Reject,
+                    };
+                    self.events.handle.ask(Ask::Login(request, verdict));
+                }
+                Some(ServerEvent::Bound { sender, jid }) => {
+                    let peer = Peer {
+                        handle: Arc::clone(&self.events.handle),
+                        identity: Arc::new((sender, jid)),
+                    };
+                    return Ok((peer, self.events));
+                }
+                Some(ServerEvent::Closed(Err(error))) => return Err(error),
+                Some(ServerEvent::Closed(Ok(()))) | None => {
+                    return Err(ConnectionError::UnexpectedEof);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Answers and sends over one connection of an app server. Cheap to clone; the stream ends in order when every handle is
+/// dropped.
+#[derive(Clone)]
+pub struct Peer {
+    handle: Arc<Handle>,
+    identity: Arc<(SenderId, String)>,
+}
+
+impl Peer {
+    /// Who logged in.
+    #[must_use]
+    pub fn sender(&self) -> &SenderId {
+        &self.identity.0
+    }
+
+    /// The full JID of this stream.
+    #[must_use]
+    pub fn jid(&self) -> &str {
+        &self.identity.1
+    }
+
+    /// The connection's name.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.handle.shared.look(|machine| machine.connection.id())
+    }
+
+    /// Acks a message; see [`ServerConnection::ack`].
+    ///
+    /// # Errors
+    /// A token of another connection comes back; on an ended stream nothing can be answered.
+    pub fn ack(
+        &self,
+        token: AnswerToken,
+        canonical: Option<&RegistrationToken>,
+    ) -> Result<(), AnswerError> {
+        self.handle
+            .shared
+            .act(|machine| machine.connection.ack(token, canonical))
+    }
+
+    /// Refuses a message; see [`ServerConnection::nack`].
+    ///
+    /// # Errors
+    /// As for [`ack`](Self::ack).
+    pub fn nack(
+        &self,
+        token: AnswerToken,
+        code: &NackCode,
+        description: &str,
+    ) -> Result<(), AnswerError> {
+        self.handle
+            .shared
+            .act(|machine| machine.connection.nack(token, code, description))
+    }
+
+    /// Sends what a device sent, when the window has a place. That the app server acked it comes as
+    /// [`ServerEvent::Acked`]. Dropping the future before it is ready means that the message is not sent.
+    ///
+    /// # Errors
+    /// The message comes back when the connection takes none any more.
+    pub async fn send(&self, message: Upstream) -> Result<(), SendError<Upstream>> {
+        let mut waiting = Waiting {
+            handle: &self.handle,
+            ticket: None,
+        };
+        let mut message = Some(message);
+        poll_fn(|cx| {
+            let ticket = &mut waiting.ticket;
+            self.handle.shared.act(|machine| {
+                let held = *ticket.get_or_insert_with(|| machine.waiters.join());
+                let open = !machine.connection.is_closed() && machine.connection.is_open();
+                if open && !(machine.waiters.is_first(held) && machine.connection.capacity() > 0) {
+                    machine.waiters.wait(held, cx.waker());
+                    return Poll::Pending;
+                }
+                machine.waiters.leave(held);
+                *ticket = None;
+                Poll::Ready(match message.take() {
+                    Some(message) => machine.connection.send(message),
+                    None => Ok(()),
+                })
+            })
+        })
+        .await
+    }
+
+    /// Sends what a device sent, if the window has a place now.
+    ///
+    /// # Errors
+    /// As for [`ServerConnection::send`].
+    pub fn try_send(&self, message: Upstream) -> Result<(), SendError<Upstream>> {
+        self.handle
+            .shared
+            .act(|machine| machine.connection.send(message))
+    }
+
+    /// Sends a receipt; see [`ServerConnection::send_receipt`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_receipt(&self, receipt: Receipt) -> Result<(), SendError<Receipt>> {
+        self.handle
+            .shared
+            .act(|machine| machine.connection.send_receipt(receipt))
+    }
+
+    /// Drains the connection; see [`ServerConnection::drain`].
+    pub fn drain(&self) {
+        self.handle.ask(Ask::Drain);
+    }
+
+    /// Ends the stream with a stream error; see [`ServerConnection::end_with`].
+    pub fn end_with(&self, condition: StreamCondition, text: impl Into<String>) {
+        self.handle.ask(Ask::End(condition, text.into()));
+    }
+
+    /// Ends the stream in order, at once.
+    pub fn close(&self) {
+        self.handle.ask(Ask::Close);
+    }
+
+    /// Cuts the transport without a word, as a fault would.
+    pub fn cut(&self) {
+        self.handle.ask(Ask::Cut);
+    }
+
+    /// What was sent or accepted on this connection and never acked, once it is over, in order: send it on another.
+    #[must_use]
+    pub fn take_unacked(&self) -> Vec<Upstream> {
+        self.handle
+            .shared
+            .look(|machine| machine.connection.take_unacked())
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Peer").field(&self.identity.1).finish()
+    }
+}
+
+/// The events of one connection. The stream ends after [`ServerEvent::Closed`].
+pub struct PeerEvents {
+    handle: Arc<Handle>,
+    ended: bool,
+}
+
+impl PeerEvents {
+    /// The next event, or `None` after the last. Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<ServerEvent> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<ServerEvent>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let event = self.handle.shared.act(|machine| {
+            let event = machine.connection.poll_event();
+            if event.is_none() {
+                remember(&mut machine.events, cx.waker());
+            }
+            event
+        });
+        match event {
+            Some(event) => {
+                self.ended = matches!(event, ServerEvent::Closed(_));
+                Poll::Ready(Some(event))
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Debug for PeerEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PeerEvents").finish_non_exhaustive()
+    }
+}
+
+impl Stream for PeerEvents {
+    type Item = ServerEvent;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ServerEvent>> {
+        self.get_mut().poll_event(cx)
+    }
+}
+
+/// A place in the line, given up with the future that holds it.
+struct Waiting<'a> {
+    handle: &'a Handle,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.handle
+                .shared
+                .act(|machine| machine.waiters.leave(ticket));
+        }
+    }
+}
+
+struct Handle {
+    shared: Arc<Shared<ServerMachine>>,
+}
+
+impl Handle {
+    fn ask(&self, ask: Ask) {
+        self.shared.act(|machine| machine.asked.push_back(ask));
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.ask(Ask::Close);
+    }
+}
+
+/// What needs the clock, and so waits for the driver.
+#[derive(Debug)]
+enum Ask {
+    Login(AuthRequest, Verdict),
+    Drain,
+    End(StreamCondition, String),
+    Close,
+    Cut,
+}
+
+/// The connection and those who wait for it.
+#[derive(Debug)]
+pub struct ServerMachine {
+    connection: ServerConnection,
+    asked: VecDeque<Ask>,
+    waiters: Waiters,
+    events: Option<Waker>,
+}
+
+impl ServerMachine {
+    fn new(connection: ServerConnection) -> Self {
+        Self {
+            connection,
+            asked: VecDeque::new(),
+            waiters: Waiters::default(),
+            events: None,
+        }
+    }
+}
+
+impl Machine for ServerMachine {
+    fn tick(&mut self, now: Time) {
+        while let Some(ask) = self.asked.pop_front() {
+            match ask {
+                // The request is this connection's own, so neither gives it back.
+                Ask::Login(request, Verdict::Accept) => {
+                    let _ = self.connection.accept(now, request);
+                }
+                Ask::Login(request, Verdict::Reject) => {
+                    let _ = self.connection.reject(now, request);
+                }
+                Ask::Drain => self.connection.drain(now),
+                Ask::End(condition, text) => self.connection.end_with(now, condition, &text),
+                Ask::Close => self.connection.close(now),
+                Ask::Cut => self.connection.transport_failed(now, "cut by the endpoint"),
+            }
+        }
+        self.connection.handle_timeout(now);
+    }
+
+    fn wants_input(&self) -> bool {
+        self.connection.wants_input()
+    }
+
+    // The error ends the connection and shows in `end`.
+    fn receive(&mut self, now: Time, input: &[u8]) {
+        let _ = self.connection.receive(now, input);
+    }
+
+    fn receive_eof(&mut self, now: Time) {
+        let _ = self.connection.receive_eof(now);
+    }
+
+    fn transport_failed(&mut self, now: Time, what: String) {
+        self.connection.transport_failed(now, what);
+    }
+
+    fn poll_transmit(&mut self, now: Time, out: &mut BytesMut) -> bool {
+        self.connection.poll_transmit(now, out)
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.connection.poll_timeout()
+    }
+
+    fn end(&self) -> Option<Result<(), ConnectionError>> {
+        self.connection.end()
+    }
+
+    fn notify(&mut self) {
+        if !self.connection.is_open() {
+            self.waiters.wake_all();
+        } else if self.connection.capacity() > 0 {
+            self.waiters.wake_first();
+        }
+        if self.connection.has_events() {
+            wake(&mut self.events);
+        }
+    }
+}
