@@ -1,0 +1,84 @@
+//! tokio's sockets and timers, as the driver wants them.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use ccs_proto::Time;
+use ccs_proto::driver::{Timer, Transport};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Any tokio stream as a [`Transport`].
+#[derive(Debug)]
+pub struct TokioTransport<S>(pub(crate) S);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TokioTransport<S> {
+    /// Takes a stream that is connected already, such as one end of [`tokio::io::duplex`].
+    pub fn new(stream: S) -> Self {
+        Self(stream)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport for TokioTransport<S> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// tokio's clock as a [`Timer`]; follows a paused clock in tests.
+#[derive(Debug)]
+pub struct TokioTimer {
+    origin: Instant,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl TokioTimer {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn new() -> Self {
+        let origin = Instant::now();
+        Self {
+            origin,
+            alarm: Box::pin(sleep_until(origin)),
+        }
+    }
+}
+
+impl Default for TokioTimer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Timer for TokioTimer {
+    fn now(&self) -> Time {
+        Time::from_origin(self.origin.elapsed())
+    }
+
+    fn reset(&mut self, deadline: Time) {
+        // A deadline that the clock cannot say never comes.
+        if let Some(at) = self.origin.checked_add(deadline.since_origin()) {
+            self.alarm.as_mut().reset(at);
+        }
+    }
+
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.alarm.as_mut().poll(cx)
+    }
+}
