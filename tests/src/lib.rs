@@ -1,1 +1,6 @@
-//! Test support.
+//! What the project's own tests share.
+
+pub mod fixture;
+pub mod pair;
+pub mod pipe;
+pub mod transcript;

@@ -1,0 +1,1 @@
+//! Wire bytes from `fixtures/`.

@@ -1,0 +1,1 @@
+//! Memory pipes as transports.
