@@ -46,3 +46,8 @@ pub use tls::{Identity, InvalidCertificate, Trust};
 
 /// The core that this crate drives, for all that is not named here.
 pub use ccs_proto as proto;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
