@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub struct TokioTransport<S>(pub(crate) S);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TokioTransport<S> {
-    /// Takes a stream that is connected already, such as one end of [`tokio::io::duplex`].
+    /// Takes a stream that is connected already, such as one end of `tokio::io::duplex`.
     pub fn new(stream: S) -> Self {
         Self(stream)
     }

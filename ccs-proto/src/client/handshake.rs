@@ -71,15 +71,9 @@ impl ClientConnection {
             return Err(ConnectionError::NoPlain { offered });
         }
         let config = &self.config;
-        let shown = "<auth mechanism=\"PLAIN\">[sasl, not shown]</auth>";
-        self.wire.push_secret(shown, |out| {
-            push_auth(
-                out,
-                &config.sender,
-                config.login_domain.as_deref(),
-                &config.key,
-            );
-        });
+        let domain = config.login_domain.as_deref();
+        self.wire
+            .push_secret(|out| push_auth(out, &config.sender, domain, &config.key));
         self.stage = Stage::Success;
         Ok(())
     }

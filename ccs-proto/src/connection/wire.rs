@@ -171,10 +171,10 @@ impl Wire {
         }
     }
 
-    /// Writes the login, which the tap is not shown.
-    pub(crate) fn push_secret(&mut self, shown: &str, write: impl FnOnce(&mut BytesMut)) {
+    /// Writes the login, of which the tap is shown what `write` gives.
+    pub(crate) fn push_secret(&mut self, write: impl FnOnce(&mut BytesMut) -> String) {
         let mut element = BytesMut::new();
-        write(&mut element);
+        let shown = write(&mut element);
         self.show(shown.as_bytes());
         self.elements.push_back(element);
     }

@@ -67,11 +67,7 @@ impl Auth {
 
     /// The element with the length of its secret in place of it.
     pub(crate) fn redacted(&self) -> String {
-        format!(
-            "<auth mechanism={:?}>[sasl {} bytes]</auth>",
-            self.mechanism,
-            self.payload.len()
-        )
+        redacted(&self.mechanism, self.payload.len())
     }
 
     /// The login that it asks for. White space inside the base64 is passed over, `=` stands for nothing.
@@ -130,21 +126,31 @@ fn split_domain(name: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The client's login (fixtures E05b, E05c).
-pub(crate) fn push_auth(out: &mut BytesMut, sender: &SenderId, domain: Option<&str>, key: &ApiKey) {
-    let mut message = Zeroizing::new(String::with_capacity(2 * PART_BYTES));
-    message.push('\0');
-    message.push_str(sender.as_str());
-    if let Some(domain) = domain {
-        message.push('@');
-        message.push_str(domain);
-    }
-    message.push('\0');
-    message.push_str(key.expose());
+fn redacted(mechanism: &str, bytes: usize) -> String {
+    format!("<auth mechanism={mechanism:?}>[sasl {bytes} bytes]</auth>")
+}
+
+/// The client's login (fixtures E05b, E05c). Gives what may be shown of it.
+pub(crate) fn push_auth(
+    out: &mut BytesMut,
+    sender: &SenderId,
+    domain: Option<&str>,
+    key: &ApiKey,
+) -> String {
+    let user = match domain {
+        Some(domain) => format!("{sender}@{domain}"),
+        None => sender.to_string(),
+    };
+    let parts = ["\0", user.as_str(), "\0", key.expose()];
+    // At its full size at once: a string that grows leaves copies of itself behind.
+    let size = parts.iter().map(|part| part.len()).sum();
+    let mut message = Zeroizing::new(String::with_capacity(size));
+    message.extend(parts);
     let encoded = Zeroizing::new(STANDARD.encode(message.as_bytes()));
     out.extend_from_slice(b"<auth mechanism=\"PLAIN\" xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\">");
     out.extend_from_slice(encoded.as_bytes());
     out.extend_from_slice(b"</auth>");
+    redacted("PLAIN", encoded.len())
 }
 
 /// The endpoint's refusal (fixture E07).
