@@ -72,11 +72,8 @@ pub enum Habit {
         /// The id that it names.
         message_id: MessageId,
     },
-    /// Text between stanzas.
-    StrayText {
-        /// How much of it.
-        bytes: usize,
-    },
+    /// Text between stanzas; told once for each place where it stands.
+    StrayText,
     /// A message after the end of the stream.
     AfterClose,
 }

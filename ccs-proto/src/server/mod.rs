@@ -53,6 +53,10 @@ pub struct ServerConnection {
     answered: Answered,
     upstreams: Upstreams,
     draining_since: Option<Time>,
+    /// Text between stanzas: since when it is counted, how much there was, and whether this is more of it.
+    stray_since: Time,
+    stray_bytes: usize,
+    in_stray_text: bool,
     closed_reported: bool,
 }
 
@@ -89,6 +93,9 @@ impl ServerConnection {
             answered: Answered::new(config.remembered_ids),
             upstreams: Upstreams::new(config.upstream_window),
             draining_since: None,
+            stray_since: now,
+            stray_bytes: 0,
+            in_stray_text: false,
             closed_reported: false,
             config,
         }

@@ -1,5 +1,7 @@
 //! What the app server sent, taken to where it belongs.
 
+use std::time::Duration;
+
 use super::handshake::Stage;
 use super::upstream::Settled;
 use super::{AnswerToken, Habit, ServerConnection, ServerEvent, Unanswered};
@@ -18,6 +20,9 @@ use crate::xmpp::{Stanza, StreamCondition};
 const DUPLICATE: &str = "Message with the same id has been received before";
 /// Google's words for an ack of something that was not sent (fixture E17).
 const STRAY_ACK: &str = "Received acks for messages not sent over this connection";
+
+/// Text between stanzas that is passed over within a minute.
+const STRAY_BYTES: usize = 1024;
 
 impl ServerConnection {
     pub(super) fn read(&mut self, now: Time, mut input: &[u8]) -> Result<(), ConnectionError> {
@@ -66,21 +71,40 @@ impl ServerConnection {
     }
 
     fn handle(&mut self, now: Time, received: Received) -> Result<(), ConnectionError> {
+        self.in_stray_text &= matches!(received, Received::StrayText(_));
         match received {
             Received::Open(header) => self.header_received(header),
             Received::Stanza(stanza) => return self.stanza(now, stanza),
             Received::Close => {
                 self.wire.closed_by_peer();
             }
-            Received::StrayText(bytes) => {
-                if self.config.strict || self.stage == Stage::Auth {
-                    return Err(ConnectionError::protocol(
-                        StreamCondition::BadFormat,
-                        "text between stanzas",
-                    ));
-                }
-                self.emit(now, 0, ServerEvent::Ignored(Habit::StrayText { bytes }));
-            }
+            Received::StrayText(bytes) => return self.stray_text(now, bytes),
+        }
+        Ok(())
+    }
+
+    /// Text between stanzas is passed over, but not without end (`docs/protocol.md` §12 #49). However it is cut into
+    /// reads, it is told once for each place where it stands.
+    fn stray_text(&mut self, now: Time, bytes: usize) -> Result<(), ConnectionError> {
+        if self.config.strict || self.stage == Stage::Auth {
+            return Err(ConnectionError::protocol(
+                StreamCondition::BadFormat,
+                "text between stanzas",
+            ));
+        }
+        if now - self.stray_since >= Duration::from_secs(60) {
+            self.stray_since = now;
+            self.stray_bytes = 0;
+        }
+        self.stray_bytes = self.stray_bytes.saturating_add(bytes);
+        if self.stray_bytes > STRAY_BYTES {
+            return Err(ConnectionError::protocol(
+                StreamCondition::PolicyViolation,
+                format!("more than {STRAY_BYTES} bytes of text between stanzas within a minute"),
+            ));
+        }
+        if !std::mem::replace(&mut self.in_stray_text, true) {
+            self.emit(now, 0, ServerEvent::Ignored(Habit::StrayText));
         }
         Ok(())
     }
