@@ -19,6 +19,8 @@ mod upstream;
 
 #[cfg(test)]
 mod hostile_tests;
+#[cfg(test)]
+mod round_trip_tests;
 
 pub use answer::{Ack, Nack};
 pub use body::{BodyError, MAX_DEPTH};
