@@ -34,7 +34,11 @@ pub(super) type Member<'a> = Option<&'a RawValue>;
 
 /// Reads a struct of members. Unknown ones are passed over, a known one that stands there twice is an error.
 pub(super) fn read<'a, T: serde::Deserialize<'a>>(body: &'a str) -> Result<T, BodyError> {
-    if is_too_deep(body) {
+    // serde would fill a struct from an array as well.
+    if !body.trim_start().starts_with('{') {
+        return Err(BodyError::NotJson("it is no object".to_owned()));
+    }
+    if is_too_deep(body, MAX_DEPTH) {
         return Err(BodyError::TooDeep);
     }
     serde_json::from_str(body).map_err(|error| BodyError::NotJson(error.to_string()))
@@ -80,11 +84,11 @@ fn share(body: &Text, text: Cow<'_, str>) -> Text {
 
 /// Whether arrays and objects lie too deep inside one another. Most bodies do not even have that many of them, and
 /// counting takes a vector instruction or two.
-fn is_too_deep(body: &str) -> bool {
+pub(super) fn is_too_deep(body: &str, limit: usize) -> bool {
     let opens = |byte: &u8| matches!(byte, b'{' | b'[');
     let bytes = body.as_bytes();
     let opened: usize = bytes.iter().map(|byte| usize::from(opens(byte))).sum();
-    opened > MAX_DEPTH && depth(bytes) > MAX_DEPTH
+    opened > limit && depth(bytes) > limit
 }
 
 /// The greatest depth of JSON text; of text that is none, some number.
@@ -117,12 +121,15 @@ mod tests {
     #[test]
     fn depth_is_bounded_and_strings_do_not_count() {
         let nested = |levels| "[".repeat(levels) + &"]".repeat(levels);
-        assert!(!is_too_deep(&nested(MAX_DEPTH)));
-        assert!(is_too_deep(&nested(MAX_DEPTH + 1)));
-        assert!(is_too_deep(&nested(100_000)), "without recursion");
+        assert!(!is_too_deep(&nested(MAX_DEPTH), MAX_DEPTH));
+        assert!(is_too_deep(&nested(MAX_DEPTH + 1), MAX_DEPTH));
+        assert!(
+            is_too_deep(&nested(100_000), MAX_DEPTH),
+            "without recursion"
+        );
         let wide = format!("[{}]", vec!["{}"; 1000].join(","));
-        assert!(!is_too_deep(&wide));
+        assert!(!is_too_deep(&wide, MAX_DEPTH));
         let quoted = format!(r#"{{"a":"\"{}"}}"#, nested(100));
-        assert!(!is_too_deep(&quoted));
+        assert!(!is_too_deep(&quoted, MAX_DEPTH));
     }
 }

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::json::{push_json, push_string};
+use super::body::{MAX_DEPTH, is_too_deep};
+use super::json::{is_clean, push_json, push_string};
 use crate::text::Text;
 
 /// Key and value pairs, kept as the JSON object that goes over the wire.
@@ -58,9 +59,12 @@ impl Data {
     /// A JSON object as it is.
     ///
     /// # Errors
-    /// The text is no JSON, or no object.
+    /// The text is no JSON, no object, or too deep for a body, which is one level more than its payload.
     pub fn from_json(json: &str) -> Result<Self, InvalidData> {
         let invalid = |why: serde_json::Error| InvalidData(why.to_string());
+        if is_too_deep(json, MAX_DEPTH.saturating_sub(1)) {
+            return Err(InvalidData("it has too many levels".to_owned()));
+        }
         let raw: &RawValue = serde_json::from_str(json).map_err(invalid)?;
         if !raw.get().starts_with('{') {
             return Err(InvalidData("it is another JSON value".to_owned()));
@@ -79,13 +83,18 @@ impl Data {
         Self::from_json(&json)
     }
 
-    /// A part of a body that was read already: valid JSON, and an object.
+    /// A part of a body that was read already: valid JSON, and an object. It is copied only if it has characters that
+    /// could not be sent on.
     pub(super) fn from_part(part: Text) -> Self {
-        Self(part)
+        if is_clean(&part) {
+            return Self(part);
+        }
+        let mut safe = Vec::with_capacity(part.len());
+        push_json(&mut safe, &part);
+        Self(text(safe))
     }
 
-    /// The JSON text. Of a payload that was built here it never needs an XML reference; one that was received is as it
-    /// came.
+    /// The JSON text. It never needs an XML reference, and holds nothing that XML forbids, wherever it came from.
     #[must_use]
     pub fn as_json(&self) -> &str {
         self.0.as_str()
@@ -198,37 +207,11 @@ impl<'de> Visitor<'de> for Pairs {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut pairs = Vec::new();
-        while let Some((key, value)) = map.next_entry::<CowStr<'de>, &'de RawValue>()? {
-            pairs.push((key.0, value_text(value)));
+        // Keys are raw as well: one that is no Unicode, half a surrogate pair, must not hide the others.
+        while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+            pairs.push((value_text(key), value_text(value)));
         }
         Ok(pairs)
-    }
-}
-
-/// A string that serde borrows where it can.
-pub(super) struct CowStr<'a>(pub(super) Cow<'a, str>);
-
-impl<'de: 'a, 'a> serde::Deserialize<'de> for CowStr<'a> {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        struct Borrow;
-
-        impl<'de> Visitor<'de> for Borrow {
-            type Value = CowStr<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(CowStr(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(CowStr(Cow::Owned(text.to_owned())))
-            }
-        }
-
-        reader.deserialize_str(Borrow)
     }
 }
 

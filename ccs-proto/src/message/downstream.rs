@@ -8,7 +8,7 @@ use super::data::Data;
 use super::envelope;
 use super::ids::{MessageId, RegistrationToken};
 use super::json::Object;
-use super::limits::{self, InvalidMessage, MAX_COLLAPSE_KEY, MAX_NOTIFICATION};
+use super::limits::{self, InvalidMessage, MAX_COLLAPSE_KEY, MAX_NOTIFICATION, MAX_STANZA};
 use super::notification::Notification;
 use super::target::{Condition, Target, Topic};
 use crate::text::Text;
@@ -278,6 +278,7 @@ impl Downstream {
         self.check(id)?;
         let mut stanza = BytesMut::with_capacity(self.size_hint());
         envelope::push_downstream(&mut stanza, self, id);
+        limits::check_size("message", stanza.len(), MAX_STANZA)?;
         Ok(EncodedDownstream {
             id: id.clone(),
             stanza: stanza.freeze(),

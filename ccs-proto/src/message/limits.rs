@@ -19,6 +19,8 @@ pub const MAX_TOKEN: usize = 4096;
 pub const MAX_NOTIFICATION: usize = 4096;
 /// Bytes of a collapse key. The protocol names no number; this guards the stanza limit.
 pub const MAX_COLLAPSE_KEY: usize = 256;
+/// Bytes of a whole stanza (`docs/protocol.md` §12 #37). White space in `data` counts here only.
+pub const MAX_STANZA: usize = 64 * 1024;
 /// Seconds that a message may be kept for a device: four weeks.
 pub const MAX_TIME_TO_LIVE: u64 = 2_419_200;
 

@@ -17,6 +17,11 @@ mod stanza_error;
 mod target;
 mod upstream;
 
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod round_trip_tests;
+
 pub use answer::{Ack, Nack};
 pub use body::{BodyError, MAX_DEPTH};
 pub use data::{Data, InvalidData};

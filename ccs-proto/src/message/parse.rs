@@ -124,7 +124,8 @@ impl Members<'_> {
     }
 
     fn nack(&self, body: &Text) -> Result<Nack, BodyError> {
-        let error = body::text(body, "error", self.error)?;
+        // Whatever the reason, the message is settled: without a code it is one that is not known.
+        let error = body::lenient(body, self.error).unwrap_or_else(|| Text::from(""));
         Ok(Nack {
             message_id: self.id(body)?,
             from: body::lenient(body, self.from),

@@ -8,6 +8,7 @@ use super::body::{self, BodyError, Member};
 use super::data::{Data, value_text};
 use super::downstream::{Downstream, Priority};
 use super::ids::{MessageId, RegistrationToken};
+use super::limits::MAX_TOKEN;
 use super::nack_code::NackCode;
 use super::notification::Notification;
 use super::target::{Condition, Target};
@@ -109,7 +110,7 @@ impl FromAppServer {
             Some("\"nack\"") => Ok(Self::Nack { message_id }),
             Some(_) => Err(Box::new(Refusal::Nack {
                 message_id,
-                from: body::lenient(body, members.to),
+                from: members.addressee(body),
                 code: NackCode::InvalidJson,
                 description: "InvalidJson: unknown message_type".to_owned(),
             })),
@@ -140,7 +141,15 @@ impl Wrong {
     }
 }
 
+/// Bytes of a description, which repeats values of the peer's: the nack must stay smaller than what it answers.
+const MAX_DESCRIPTION: usize = 512;
+
 impl Members<'_> {
+    /// What a nack names as its `from`: a `to` that could be a target at all.
+    fn addressee(&self, body: &Text) -> Option<Text> {
+        body::lenient(body, self.to).filter(|to| to.len() <= MAX_TOKEN)
+    }
+
     /// An ack that does not say to whom is malformed (`docs/protocol.md` §12 #18).
     fn ack(&self, body: &Text, message_id: MessageId) -> Result<FromAppServer, Box<Refusal>> {
         match body::lenient(body, self.to) {
@@ -174,12 +183,15 @@ impl Members<'_> {
                 message_id,
                 message,
             }),
-            Err(Wrong(description)) => Err(Box::new(Refusal::Nack {
-                message_id,
-                from: body::lenient(body, self.to),
-                code: NackCode::InvalidJson,
-                description,
-            })),
+            Err(Wrong(mut description)) => {
+                description.truncate(description.floor_char_boundary(MAX_DESCRIPTION));
+                Err(Box::new(Refusal::Nack {
+                    message_id,
+                    from: self.addressee(body),
+                    code: NackCode::InvalidJson,
+                    description,
+                }))
+            }
         }
     }
 
