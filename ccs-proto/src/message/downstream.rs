@@ -86,10 +86,16 @@ impl Downstream {
         }
     }
 
-    /// A message to a device, or to a device group by its notification key.
+    /// A message to a device, or to a device group by its notification key. `/topics/NAME` is a topic here too, as it
+    /// is on the wire.
     #[must_use]
     pub fn to(token: impl Into<RegistrationToken>) -> Self {
-        Self::new(Target::Token(token.into()))
+        let token = token.into();
+        Self::new(match Target::from_to(Text::from(token.as_str())) {
+            Ok(Target::Topic(topic)) => Target::Topic(topic),
+            // A wrong topic name is refused when the message is sent.
+            _ => Target::Token(token),
+        })
     }
 
     /// A message to all devices that subscribed to a topic.
@@ -182,11 +188,12 @@ impl Downstream {
         self
     }
 
-    /// How long the message is kept for a device that is away, in whole seconds: at most four weeks, which is the
-    /// default; 0 is now or never.
+    /// How long the message is kept for a device that is away: at most four weeks, which is the default; 0 is now or
+    /// never. The wire has whole seconds, so a part of one counts as one.
     #[must_use]
     pub fn time_to_live(mut self, kept: Duration) -> Self {
-        self.options.time_to_live = Some(kept.as_secs());
+        let part = u64::from(kept.subsec_nanos() > 0);
+        self.options.time_to_live = Some(kept.as_secs().saturating_add(part));
         self
     }
 
@@ -430,6 +437,21 @@ mod tests {
             too_long.to_string(),
             "message_id has 257 bytes and may have 256"
         );
+    }
+
+    #[test]
+    fn a_topic_in_place_of_a_token_is_held_to_a_topics_rules() {
+        let news = Downstream::to("/topics/news");
+        assert!(matches!(news.target(), Target::Topic(_)));
+        assert!(check(news.data("k", "x".repeat(MAX_TOPIC_DATA))).is_err());
+        let wrong = check(Downstream::to("/topics/a b"));
+        assert!(matches!(wrong, Err(InvalidMessage::Target(_))), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_part_of_a_second_is_not_now_or_never() {
+        let message = Downstream::to("T").time_to_live(Duration::from_millis(500));
+        assert_eq!(message.kept_for(), Some(Duration::from_secs(1)));
     }
 
     #[test]

@@ -4,8 +4,9 @@
 use thiserror::Error;
 
 use super::data::Data;
-use super::ids::{MessageId, RegistrationToken};
+use super::ids::MessageId;
 use super::target::{InvalidTarget, Target};
+use crate::text::Text;
 
 /// Bytes of `data` to a device, keys and values.
 pub const MAX_DATA: usize = 4096;
@@ -65,17 +66,13 @@ pub(super) fn check_id(id: &MessageId) -> Result<(), InvalidMessage> {
 
 pub(super) fn check_target(target: &Target) -> Result<(), InvalidMessage> {
     match target {
-        Target::Token(token) => check_token("to", token),
+        Target::Token(token) => {
+            Target::from_to(Text::from(token.as_str()))?;
+            check_bytes("to", token.as_str(), MAX_TOKEN)
+        }
         Target::Topic(topic) => check_bytes("to", topic.as_str(), MAX_TOKEN),
         Target::Condition(condition) => check_bytes("condition", condition.as_str(), MAX_TOKEN),
     }
-}
-
-pub(super) fn check_token(
-    field: &'static str,
-    token: &RegistrationToken,
-) -> Result<(), InvalidMessage> {
-    check_bytes(field, token.as_str(), MAX_TOKEN)
 }
 
 pub(super) fn check_bytes(

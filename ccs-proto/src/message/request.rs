@@ -8,6 +8,7 @@ use super::body::{self, BodyError, Member};
 use super::data::{Data, value_text};
 use super::downstream::{Downstream, Priority};
 use super::ids::{MessageId, RegistrationToken};
+use super::limits::MAX_TIME_TO_LIVE;
 use super::limits::MAX_TOKEN;
 use super::nack_code::NackCode;
 use super::notification::Notification;
@@ -101,6 +102,13 @@ impl FromAppServer {
     pub fn parse(body: &Text, strict: bool) -> Result<Self, Box<Refusal>> {
         let members: Members<'_> = body::read(body).map_err(|error| bad_request(&error))?;
         let message_id = body::text(body, "message_id", members.message_id)
+            .and_then(|id| {
+                if id.is_empty() {
+                    Err(BodyError::Missing("message_id"))
+                } else {
+                    Ok(id)
+                }
+            })
             .map_err(|error| bad_request(&error))?;
         let message_id = MessageId::from(message_id);
         // Only a string is one of the types; anything else is no downstream message either.
@@ -264,18 +272,16 @@ impl Members<'_> {
         let json = raw.get();
         let is_string = json.starts_with('"');
         let digits = json.trim_matches('"');
-        let number = digits
-            .parse::<i64>()
-            .ok()
-            .filter(|_| !(is_string && strict));
-        match number {
-            Some(seconds) => match u64::try_from(seconds) {
-                Ok(seconds) => Ok(Some(seconds)),
-                Err(_) => Err(Wrong(format!(
-                    "InvalidJson: InvalidTtl: Invalid value ({seconds}) for \"time_to_live\": must be between 0 and \"2419200\""
-                ))),
-            },
-            None => Err(Wrong::type_of("time_to_live", "Number", raw)),
+        let is_number = digits.parse::<f64>().is_ok_and(f64::is_finite);
+        if !is_number || (is_string && strict) {
+            return Err(Wrong::type_of("time_to_live", "Number", raw));
+        }
+        match digits.parse::<u64>() {
+            Ok(seconds) if seconds <= MAX_TIME_TO_LIVE => Ok(Some(seconds)),
+            // Google's words of 2013 (fixture E28).
+            _ => Err(Wrong(format!(
+                "InvalidJson : INVALID_TTL : Invalid value ({digits}) for \"time_to_live\": must be between 0 and \"{MAX_TIME_TO_LIVE}\"\n"
+            ))),
         }
     }
 }
@@ -326,6 +332,10 @@ mod tests {
                 "InvalidJson: JSON_PARSING_ERROR : message_id in the body has the wrong type",
             ),
             (
+                r#"{"message_id":"","to":"T"}"#,
+                "InvalidJson: JSON_PARSING_ERROR : Missing Required Field: message_id\n",
+            ),
+            (
                 r#"{"message_id":null,"to":"T"}"#,
                 "InvalidJson: JSON_PARSING_ERROR : Missing Required Field: message_id\n",
             ),
@@ -359,7 +369,7 @@ mod tests {
             ),
             (
                 r#""to":"T","time_to_live":-1"#,
-                r#"InvalidJson: InvalidTtl: Invalid value (-1) for "time_to_live": must be between 0 and "2419200""#,
+                "InvalidJson : INVALID_TTL : Invalid value (-1) for \"time_to_live\": must be between 0 and \"2419200\"\n",
             ),
             (
                 r#""to":"T","delay_while_idle":"yes""#,
@@ -387,7 +397,11 @@ mod tests {
             ),
             (
                 r#""to":"T","time_to_live":2419201"#,
-                "InvalidJson: time_to_live is 2419201 s and may be 2419200",
+                "InvalidJson : INVALID_TTL : Invalid value (2419201) for \"time_to_live\": must be between 0 and \"2419200\"\n",
+            ),
+            (
+                r#""to":"T","time_to_live":1.5"#,
+                "InvalidJson : INVALID_TTL : Invalid value (1.5) for \"time_to_live\": must be between 0 and \"2419200\"\n",
             ),
             (
                 r#""to":"T","message_type":["ack"]"#,

@@ -27,7 +27,8 @@ impl Upstream {
             from: from.into(),
             message_id: message_id.into(),
             category: None,
-            data: None,
+            // There in every capture, and looked for by a known client (fixture E32).
+            data: Some(Data::new()),
             time_to_live: None,
             body: Text::from(""),
         }
