@@ -6,12 +6,13 @@ use serde_json::value::RawValue;
 
 use super::body::{self, BodyError, Member};
 use super::data::{Data, value_text};
-use super::downstream::{Downstream, Priority};
+use super::downstream::Downstream;
 use super::ids::{MessageId, RegistrationToken};
 use super::limits::MAX_TIME_TO_LIVE;
 use super::limits::MAX_TOKEN;
 use super::nack_code::NackCode;
 use super::notification::Notification;
+use super::options::Priority;
 use super::target::{Condition, Target};
 use crate::text::Text;
 
