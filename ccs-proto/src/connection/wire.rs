@@ -124,7 +124,10 @@ impl Wire {
                     match reader.open(header) {
                         Ok(tag) => {
                             let content = reader.content_namespace();
-                            return Header::read(&tag, content).map(Received::Open).map(Some);
+                            return match Header::read(&tag, content) {
+                                Some(header) => Ok(Some(Received::Open(header))),
+                                None => Err(wrong_header(tag.name)),
+                            };
                         }
                         Err(error) => Err(error),
                     }
@@ -296,4 +299,11 @@ impl Wire {
         self.show(out.get(before..).unwrap_or_default());
         self.end.ours = Closing::Sent(self.now);
     }
+}
+
+fn wrong_header(name: &str) -> ConnectionError {
+    ConnectionError::protocol(
+        StreamCondition::InvalidNamespace,
+        format!("<{name}> opens no stream of jabber:client"),
+    )
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::data::read_string;
+use super::json::read_string;
 use crate::text::Text;
 
 /// Arrays and objects inside one another, at most. serde_json skips over raw values without a bound of its own.

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::body::{MAX_DEPTH, is_too_deep};
-use super::json::{is_clean, push_json, push_string};
+use super::json::{is_clean, push_json, push_string, read_string};
 use crate::text::Text;
 
 /// Key and value pairs, kept as the JSON object that goes over the wire.
@@ -183,16 +183,6 @@ pub(super) fn value_text(raw: &RawValue) -> Cow<'_, str> {
         read_string(json).unwrap_or(Cow::Borrowed(json))
     } else {
         Cow::Borrowed(json)
-    }
-}
-
-/// The string that a JSON string stands for, borrowed where it holds no escape.
-pub(super) fn read_string(json: &str) -> Option<Cow<'_, str>> {
-    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        serde_json::from_str(json).ok().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed(inner))
     }
 }
 

@@ -1,4 +1,6 @@
-//! JSON as we write it: such that XML needs no reference around it (`docs/protocol.md` §12 #30).
+//! JSON strings, and JSON as we write it: such that XML needs no reference around it (`docs/protocol.md` §12 #30).
+
+use std::borrow::Cow;
 
 use bytes::BufMut;
 
@@ -117,6 +119,16 @@ impl<'a, B: BufMut> Object<'a, B> {
 
     pub(crate) fn close(self) {
         self.out.put_u8(b'}');
+    }
+}
+
+/// The string that a JSON string stands for, borrowed where it holds no escape.
+pub(super) fn read_string(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(json).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
     }
 }
 

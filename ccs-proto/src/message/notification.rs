@@ -2,8 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::data::read_string;
-use super::json::{Object, push_string};
+use super::json::{Object, push_string, read_string};
 use crate::text::Text;
 
 macro_rules! keys {

@@ -2,8 +2,6 @@
 
 use bytes::BytesMut;
 
-use super::errors::StreamCondition;
-use crate::error::ConnectionError;
 use crate::xml::XmlError;
 use crate::xml::writer::push_attribute;
 use crate::xml::{Cursor, Item, Ns, Tag};
@@ -28,16 +26,12 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Reads the header's tag; `content` is the namespace of what has no prefix in this stream. Neither role checks `to` or `from`: real clients send any string (`docs/protocol.md`
+    /// Reads the header's tag; `content` is the namespace of what has no prefix in this stream. `None` if it opens no
+    /// stream of this protocol. Neither role checks `to` or `from`: real clients send any string (`docs/protocol.md`
     /// §2.1).
-    pub(crate) fn read(tag: &Tag<'_>, content: Ns) -> Result<Self, ConnectionError> {
-        if !tag.is(Ns::Streams, "stream") || content != Ns::Client {
-            return Err(ConnectionError::protocol(
-                StreamCondition::InvalidNamespace,
-                format!("<{}> opens no stream of jabber:client", tag.name),
-            ));
-        }
-        Ok(Self {
+    pub(crate) fn read(tag: &Tag<'_>, content: Ns) -> Option<Self> {
+        let opens = tag.is(Ns::Streams, "stream") && content == Ns::Client;
+        opens.then(|| Self {
             to: tag.attribute("to").map(str::to_owned),
         })
     }
