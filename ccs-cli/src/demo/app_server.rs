@@ -1,0 +1,233 @@
+//! The app server of the story: three payload handlers, and a second connection when the first one drains.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, bail};
+use ccs_tokio::proto::message::NackCode;
+use ccs_tokio::{
+    Client, Config, Data, Downstream, Event, Incoming, Message, RegistrationToken, SendError,
+    Upstream, connect,
+};
+use tokio::sync::{mpsc, watch};
+
+use super::Plant;
+use super::phones::CONTENT;
+use super::screen::Screen;
+
+/// With the planted mistake the handler of every seventh message fails.
+const FAILS_EACH: u64 = 7;
+
+pub struct AppServer {
+    config: Config,
+    plant: Option<Plant>,
+    screen: Arc<Screen>,
+    /// Where a new connection is handed over.
+    open: mpsc::Sender<Incoming>,
+    /// The connection that new messages go out on.
+    current: watch::Sender<Client>,
+    registered: Mutex<BTreeSet<RegistrationToken>>,
+    next_id: AtomicU64,
+    handled: AtomicU64,
+    /// Handlers at work.
+    working: watch::Sender<usize>,
+}
+
+impl AppServer {
+    pub async fn start(
+        config: Config,
+        plant: Option<Plant>,
+        screen: Arc<Screen>,
+    ) -> anyhow::Result<Arc<Self>> {
+        let (client, incoming) = connect(config.clone())
+            .await
+            .context("the app server cannot connect to the endpoint on this machine")?;
+        let (open, opened) = mpsc::channel(1);
+        let server = Arc::new(Self {
+            open,
+            config,
+            plant,
+            screen,
+            current: watch::Sender::new(client),
+            registered: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            handled: AtomicU64::new(0),
+            working: watch::Sender::new(0),
+        });
+        tokio::spawn(Arc::clone(&server).receive_all(incoming, opened));
+        Ok(server)
+    }
+
+    /// Takes what comes by each connection, until the last is over.
+    async fn receive_all(self: Arc<Self>, first: Incoming, mut opened: mpsc::Receiver<Incoming>) {
+        tokio::spawn(Arc::clone(&self).receive(first));
+        while let Some(next) = opened.recv().await {
+            tokio::spawn(Arc::clone(&self).receive(next));
+        }
+    }
+
+    /// Takes what comes by one connection until it is over.
+    async fn receive(self: Arc<Self>, mut incoming: Incoming) {
+        while let Some(event) = incoming.next().await {
+            match event {
+                Event::Upstream(message) => {
+                    self.working.send_modify(|working| *working += 1);
+                    let server = Arc::clone(&self);
+                    tokio::spawn(async move {
+                        server.take(message).await;
+                        server.working.send_modify(|working| *working -= 1);
+                    });
+                }
+                Event::Receipt(receipt) => {
+                    let _ = receipt.ack();
+                }
+                // Messages go out on another connection at once. This one goes on receiving and acking, and the
+                // endpoint closes it.
+                Event::Draining => {
+                    let server = Arc::clone(&self);
+                    tokio::spawn(server.replace());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Handles, then acks: what fails is not acked and comes again. The planted mistake is the other order.
+    async fn take(&self, message: Message<Upstream>) {
+        let count = self.handled.fetch_add(1, Ordering::Relaxed) + 1;
+        let upstream = (*message).clone();
+        if self.plant == Some(Plant::AckEarly) {
+            let _ = message.ack();
+            if count.is_multiple_of(FAILS_EACH) {
+                return;
+            }
+            let _ = self.handle(&upstream).await;
+            return;
+        }
+        if self.handle(&upstream).await.is_ok() {
+            // If the connection ended meanwhile the message comes again by another.
+            let _ = message.ack();
+        }
+    }
+
+    /// The payload says which handler it is for.
+    async fn handle(&self, message: &Upstream) -> anyhow::Result<()> {
+        let Some(data) = message.data() else {
+            bail!("a message without data");
+        };
+        match data.get("action").as_deref() {
+            Some("REGISTER") => self.register(message.from(), data).await,
+            Some("ECHO") => self.echo(message.from(), data).await,
+            Some("MESSAGE") => self.pass_on(message.from(), data).await,
+            other => bail!("no handler for {other:?}"),
+        }
+    }
+
+    async fn register(&self, phone: &RegistrationToken, data: &Data) -> anyhow::Result<()> {
+        lock(&self.registered).insert(phone.clone());
+        self.screen.said(phone.as_str(), "app server", "REGISTER");
+        self.reply(phone, data).await
+    }
+
+    async fn echo(&self, phone: &RegistrationToken, data: &Data) -> anyhow::Result<()> {
+        self.screen.said("app server", phone.as_str(), "ECHO");
+        self.reply(phone, data).await
+    }
+
+    async fn pass_on(&self, phone: &RegistrationToken, data: &Data) -> anyhow::Result<()> {
+        let Some(recipient) = data.get("recipient") else {
+            bail!("a message to nobody");
+        };
+        self.screen.said(phone.as_str(), &recipient, &content(data));
+        self.reply(&RegistrationToken::from(&*recipient), data)
+            .await
+    }
+
+    async fn reply(&self, to: &RegistrationToken, data: &Data) -> anyhow::Result<()> {
+        let message = Downstream::to(to.clone()).data(CONTENT, content(data));
+        self.send(message).await?;
+        Ok(())
+    }
+
+    /// Sends until it is known what became of the message: one that was not sent, or whose outcome is unknown, goes out
+    /// again on the next connection with the same id.
+    pub async fn send(&self, message: Downstream) -> Result<(), SendError> {
+        let number = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let message = message.id(format!("down-{number}"));
+        let mut connections = self.current.subscribe();
+        loop {
+            let client = connections.borrow_and_update().clone();
+            match client.send(message.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(SendError::NotSent { .. } | SendError::Unknown { .. }) => {}
+                Err(SendError::Refused(nack)) if nack.code == NackCode::ConnectionDraining => {}
+                Err(error) => {
+                    self.forget_if_dead(&error);
+                    return Err(error);
+                }
+            }
+            // The sender of this channel is our own, so it is there.
+            let _ = connections.changed().await;
+        }
+    }
+
+    /// A token that the endpoint does not know is dropped.
+    fn forget_if_dead(&self, error: &SendError) {
+        if let SendError::Refused(nack) = error
+            && nack.code.is_token_dead()
+            && let Some(token) = &nack.from
+        {
+            lock(&self.registered).remove(&RegistrationToken::from(token.clone()));
+        }
+    }
+
+    /// Opens a connection in place of one that drains.
+    async fn replace(self: Arc<Self>) {
+        match connect(self.config.clone()).await {
+            Ok((client, incoming)) => {
+                self.screen
+                    .note("the app server opened a second connection");
+                self.current.send_replace(client);
+                let _ = self.open.send(incoming).await;
+            }
+            Err(error) => eprintln!("ccs: no second connection: {error}"),
+        }
+    }
+
+    /// The connection for new messages.
+    pub fn client(&self) -> Client {
+        self.current.borrow().clone()
+    }
+
+    pub fn register_token(&self, token: &str) {
+        lock(&self.registered).insert(token.into());
+    }
+
+    pub fn registered(&self) -> Vec<RegistrationToken> {
+        lock(&self.registered).iter().cloned().collect()
+    }
+
+    pub fn knows(&self, token: &str) -> bool {
+        lock(&self.registered).contains(&RegistrationToken::from(token))
+    }
+
+    /// Waits until no handler is at work.
+    pub async fn idle(&self) {
+        let _ = self
+            .working
+            .subscribe()
+            .wait_for(|working| *working == 0)
+            .await;
+    }
+}
+
+fn content(data: &Data) -> String {
+    data.get(CONTENT)
+        .map(|content| content.into_owned())
+        .unwrap_or_default()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,153 @@
+//! What the demo shows: a story for people, or JSON lines.
+
+use std::io::{ErrorKind, Write};
+use std::sync::Mutex;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::{Value, json};
+
+/// Lines of one kind that a chapter shows before it only counts them.
+const SHOWN: usize = 3;
+
+const TITLE: Style = Style::new().bold();
+const GOOD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
+const BAD: Style = Style::new()
+    .fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)))
+    .bold();
+const FAINT: Style = Style::new().dimmed();
+
+/// stdout, shared by everybody in the story.
+#[derive(Debug)]
+pub struct Screen {
+    json: bool,
+    chapter: Mutex<Chapter>,
+}
+
+#[derive(Debug, Default)]
+struct Chapter {
+    number: u32,
+    /// Lines that were held back since the chapter began.
+    more: usize,
+    shown: usize,
+}
+
+impl Screen {
+    pub fn new(json: bool) -> Self {
+        Self {
+            json,
+            chapter: Mutex::default(),
+        }
+    }
+
+    /// A line above everything that follows.
+    pub fn title(&self, title: &str) {
+        if self.json {
+            return self.event(&json!({"event": "title", "title": title}));
+        }
+        self.line(&format!("\n{TITLE}{title}{TITLE:#}"));
+    }
+
+    /// A new chapter. What was held back of the one before is counted first.
+    pub fn chapter(&self, title: &str) {
+        self.end_chapter();
+        let mut chapter = self.lock();
+        chapter.number += 1;
+        let number = chapter.number;
+        drop(chapter);
+        if self.json {
+            return self.event(&json!({"event": "chapter", "number": number, "title": title}));
+        }
+        self.line(&format!("\n{TITLE}{number}. {title}{TITLE:#}"));
+    }
+
+    pub fn end_chapter(&self) {
+        let mut chapter = self.lock();
+        let more = std::mem::take(&mut chapter.more);
+        chapter.shown = 0;
+        drop(chapter);
+        if more > 0 && !self.json {
+            self.line(&format!("   {FAINT}... and {more} more{FAINT:#}"));
+        }
+    }
+
+    /// Somebody said something to somebody: a few a chapter are shown.
+    pub fn said(&self, who: &str, whom: &str, what: &str) {
+        if self.json {
+            return self.event(&json!({"event": "said", "from": who, "to": whom, "what": what}));
+        }
+        let mut chapter = self.lock();
+        if chapter.shown >= SHOWN {
+            chapter.more += 1;
+            return;
+        }
+        chapter.shown += 1;
+        drop(chapter);
+        self.line(&format!(
+            "   {who:>10} {FAINT}->{FAINT:#} {whom:<10}  {what}"
+        ));
+    }
+
+    /// Something worth a line of its own.
+    pub fn note(&self, what: &str) {
+        if self.json {
+            return self.event(&json!({"event": "note", "what": what}));
+        }
+        self.line(&format!("   {GOOD}ok{GOOD:#} {what}"));
+    }
+
+    /// The counts, name by name.
+    pub fn table(&self, rows: &[(&str, String)]) {
+        if self.json {
+            return;
+        }
+        for (name, value) in rows {
+            self.line(&format!("   {name:<34} {value:>8}"));
+        }
+    }
+
+    /// Something that did not arrive.
+    pub fn lost(&self, phone: &str, content: &str) {
+        if self.json {
+            return self.event(&json!({"event": "lost", "phone": phone, "content": content}));
+        }
+        self.line(&format!(
+            "   {BAD}lost{BAD:#} {phone} never got {content:?}"
+        ));
+    }
+
+    /// The last line of a story: how many were lost.
+    pub fn verdict(&self, lost: usize) {
+        if self.json {
+            return;
+        }
+        let style = if lost == 0 { GOOD } else { BAD };
+        self.line(&format!("\n{style}lost {lost}{style:#}"));
+    }
+
+    /// One JSON line, or nothing in a story.
+    pub fn summary(&self, summary: &Value) {
+        if self.json {
+            self.event(summary);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Chapter> {
+        self.chapter
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn event(&self, event: &Value) {
+        self.line(&event.to_string());
+    }
+
+    /// Writes a line; colours only where the terminal and the user want them. Without a reader there is nothing left to
+    /// tell, so the process ends.
+    fn line(&self, text: &str) {
+        let mut out = anstream::stdout().lock();
+        let written = writeln!(out, "{text}").and_then(|()| out.flush());
+        if let Err(error) = written {
+            std::process::exit(i32::from(error.kind() != ErrorKind::BrokenPipe));
+        }
+    }
+}
