@@ -115,11 +115,7 @@ impl Pair {
 
     /// A pair over a transport that the client trusts or not.
     #[must_use]
-    pub fn over(
-        transport: TransportSecurity,
-        client: ClientConfig,
-        server: ServerConfig,
-    ) -> Self {
+    pub fn over(transport: TransportSecurity, client: ClientConfig, server: ServerConfig) -> Self {
         let now = Time::ZERO;
         let client = ClientConnection::new(Arc::new(client), ConnectionId(1), transport, now);
         let server = ServerConnection::new(Arc::new(server), ConnectionId(2), Nonce([7; 20]), now);

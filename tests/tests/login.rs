@@ -15,7 +15,8 @@ const CLIENT_HEADER: &str = "<stream:stream to=\"x\" version=\"1.0\" xmlns=\"jab
 const PLAIN: &str = "<stream:features><mechanisms xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\">\
      <mechanism>PLAIN</mechanism></mechanisms></stream:features>";
 const SUCCESS: &str = "<success xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\"/>";
-const BIND: &str = "<stream:features><bind xmlns=\"urn:ietf:params:xml:ns:xmpp-bind\"/></stream:features>";
+const BIND: &str =
+    "<stream:features><bind xmlns=\"urn:ietf:params:xml:ns:xmpp-bind\"/></stream:features>";
 
 fn pair() -> Pair {
     Pair::new(client_config(), ServerConfig::default())
@@ -72,7 +73,10 @@ fn the_login_names_the_sender_and_shows_the_key_to_the_server_only() {
     assert_eq!(request.sender().as_str(), SENDER);
     assert!(request.key().matches(&ApiKey::from(KEY)));
     assert!(!format!("{request:?}{pair:?}").contains(KEY));
-    assert!(!pair.server.wants_input(), "nothing is read while it is decided");
+    assert!(
+        !pair.server.wants_input(),
+        "nothing is read while it is decided"
+    );
     pair.server.accept(pair.now, request).unwrap();
     pair.drive();
     assert!(pair.client.is_bound());
@@ -149,7 +153,11 @@ fn a_refused_key_ends_both_ends_with_the_same_reason() {
     };
     assert_eq!(pair.client.end(), Some(Err(refused.clone())));
     assert_eq!(pair.server.end(), Some(Err(refused)));
-    assert!(pair.downwards.text().ends_with("</failure></stream:stream>"));
+    assert!(
+        pair.downwards
+            .text()
+            .ends_with("</failure></stream:stream>")
+    );
 }
 
 #[test]
@@ -242,7 +250,10 @@ fn a_server_that_hears_nothing_opens_its_stream_to_end_it() {
     pair.upwards.open = false;
     pair.advance(Duration::from_secs(15));
     let said = pair.downwards.text();
-    assert!(said.starts_with("<stream:stream ") && said.ends_with("</stream:stream>"), "{said}");
+    assert!(
+        said.starts_with("<stream:stream ") && said.ends_with("</stream:stream>"),
+        "{said}"
+    );
 }
 
 #[test]
