@@ -269,3 +269,32 @@ fn a_close_ends_in_time_even_when_nothing_can_be_written() {
     assert_eq!(pair.server_log(), ["closed"]);
     assert_eq!(pair.next_deadline(), None);
 }
+
+#[test]
+fn nothing_changes_once_a_connection_is_closed() {
+    let mut pair = Pair::bound();
+    pair.send("m-1");
+    pair.downwards.open = false;
+    pair.client.close(pair.now);
+    pair.advance(seconds(35));
+    assert_eq!(pair.client_log(), ["closed"]);
+    let late = "<message><gcm xmlns=\"google:mobile:data\">{\"message_type\":\"ack\",\
+         \"message_id\":\"m-1\"}</gcm></message><a></b>";
+    assert_eq!(pair.client.receive(pair.now, late.as_bytes()), Ok(()));
+    assert_eq!(pair.client.receive_eof(pair.now), Ok(()));
+    pair.client.transport_failed(pair.now, "reset");
+    pair.client.close(pair.now);
+    pair.client.handle_timeout(pair.now + seconds(3600));
+    pair.collect();
+    assert_eq!(pair.client_log(), [""; 0], "`Closed` is the last event");
+    assert_eq!(pair.client.end(), Some(Ok(())));
+
+    pair.downwards.open = true;
+    pair.drive();
+    let end = pair.server.end();
+    pair.server_reads(late);
+    pair.server.transport_failed(pair.now, "reset");
+    pair.server.close(pair.now);
+    assert!(pair.server_log().last().unwrap().starts_with("closed"));
+    assert_eq!(pair.server.end(), end);
+}

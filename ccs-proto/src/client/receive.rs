@@ -24,6 +24,10 @@ impl ClientConnection {
             self.pings_unheard = 0;
         }
         loop {
+            // What comes behind the end is nobody's any more.
+            if self.wire.is_over() {
+                return self.check();
+            }
             let handled = match self.wire.next(&mut input) {
                 Ok(Some(received)) => self.handle(now, received),
                 Ok(None) => return Ok(()),

@@ -186,9 +186,10 @@ impl Wire {
         }
     }
 
-    /// Ends the stream because of `error`. A peer that broke the protocol is told so.
+    /// Ends the stream because of `error`. A peer that broke the protocol is told so. How a stream ended does not change
+    /// once it is over.
     pub(crate) fn fail(&mut self, error: ConnectionError) {
-        if self.end.failure.is_some() {
+        if self.end.failure.is_some() || self.is_over() {
             return;
         }
         match &error {

@@ -26,6 +26,10 @@ impl ServerConnection {
             self.wire.last_received = now;
         }
         loop {
+            // What comes behind the end is nobody's any more.
+            if self.wire.is_over() {
+                return self.check();
+            }
             let handled = match self.next(&mut input) {
                 Ok(Some(received)) => self.handle(now, received),
                 Ok(None) => return Ok(()),
