@@ -55,6 +55,22 @@ fn a_client_that_closes_gives_up_on_answers_after_a_while() {
 }
 
 #[test]
+fn a_close_ends_when_the_last_message_that_it_waited_for_is_taken_back() {
+    for cancelled in [true, false] {
+        let mut pair = Pair::bound();
+        pair.accept("m-1");
+        pair.client.close(pair.now);
+        if cancelled {
+            assert_eq!(pair.client.cancel(&"m-1".into()), Some(message("m-1")));
+        } else {
+            assert_eq!(pair.client.take_unsent(), [message("m-1")]);
+        }
+        pair.drive();
+        assert_eq!(pair.client.end(), Some(Ok(())));
+    }
+}
+
+#[test]
 fn a_server_that_closes_leaves_everything_unknown_and_nothing_lost() {
     let mut pair = Pair::bound();
     pair.server.send(upstream("u-1")).unwrap();

@@ -240,13 +240,17 @@ impl ClientConnection {
     /// Gives up the messages that were accepted and not sent, in order. On a draining connection they never will be.
     #[must_use]
     pub fn take_unsent(&mut self) -> Vec<EncodedDownstream> {
-        self.window.take_queued()
+        let unsent = self.window.take_queued();
+        self.close_if_settled();
+        unsent
     }
 
     /// Takes back a message that was accepted and not sent yet. `None` when its bytes were handed out before, or when
     /// nothing of that id is under way.
     pub fn cancel(&mut self, id: &MessageId) -> Option<EncodedDownstream> {
-        self.window.cancel(id)
+        let message = self.window.cancel(id)?;
+        self.close_if_settled();
+        Some(message)
     }
 
     /// Gives up the messages that were sent and not answered, in order, once the connection is over. Before that there
