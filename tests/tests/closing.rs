@@ -314,3 +314,18 @@ fn nothing_changes_once_a_connection_is_closed() {
     assert!(pair.server_log().last().unwrap().starts_with("closed"));
     assert_eq!(pair.server.end(), end);
 }
+
+#[test]
+fn a_server_with_a_full_window_still_hears_the_client_close() {
+    let mut config = ccs_proto::ServerConfig::default();
+    config.window = 1;
+    let mut pair = Pair::bound_with(ccs_tests::pair::client_config(), config);
+    pair.send("m-1");
+    pair.server.close(pair.now);
+    pair.drive();
+    assert_eq!(
+        pair.server.end(),
+        Some(Ok(())),
+        "without waiting for the close timeout"
+    );
+}
