@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use ccs_proto::{
-    AckError, AnswerError, Blocked, ClientEvent, ConnectionError, ServerEvent, StreamCondition,
+    AckError, AnswerError, Blocked, ClientEvent, ConnectionError, ServerConfig, ServerEvent,
+    StreamCondition,
 };
-use ccs_tests::pair::{Pair, message, receipt, upstream};
+use ccs_tests::pair::{Pair, client_config, message, receipt, upstream};
 
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -129,6 +130,34 @@ fn a_stream_ends_once_and_nothing_follows_it() {
             assert_eq!(pipe.text().matches("</stream:stream>").count(), 1);
         }
     }
+}
+
+#[test]
+fn a_login_that_is_closed_goes_no_further() {
+    for client_first in [true, false] {
+        let mut pair = Pair::new(client_config(), ServerConfig::default());
+        match client_first {
+            true => pair.client.close(pair.now),
+            false => pair.server.close(pair.now),
+        }
+        pair.drive();
+        assert_eq!(pair.client_log(), ["closed"]);
+        assert_eq!(pair.server_log(), ["closed"]);
+        assert!(!pair.upwards.text().contains("<auth"));
+        assert!(pair.upwards.text().ends_with("</stream:stream>"));
+    }
+}
+
+#[test]
+fn requests_that_come_after_our_end_of_the_stream_are_not_answered() {
+    let ping = "<iq type=\"get\" id=\"p\"><ping xmlns=\"urn:xmpp:ping\"/></iq>";
+    let mut pair = Pair::bound();
+    pair.downwards.open = false;
+    pair.client.close(pair.now);
+    pair.drive();
+    pair.client_reads(ping);
+    pair.drive();
+    assert!(pair.upwards.text().ends_with("</stream:stream>"));
 }
 
 #[test]
@@ -317,9 +346,9 @@ fn nothing_changes_once_a_connection_is_closed() {
 
 #[test]
 fn a_server_with_a_full_window_still_hears_the_client_close() {
-    let mut config = ccs_proto::ServerConfig::default();
+    let mut config = ServerConfig::default();
     config.window = 1;
-    let mut pair = Pair::bound_with(ccs_tests::pair::client_config(), config);
+    let mut pair = Pair::bound_with(client_config(), config);
     pair.send("m-1");
     pair.server.close(pair.now);
     pair.drive();

@@ -43,6 +43,8 @@ impl ClientConnection {
     fn handle(&mut self, now: Time, received: Received) -> Result<(), ConnectionError> {
         match received {
             Received::Open(_) => self.header_received(),
+            // A login that was given up goes no further, and least of all sends the key.
+            Received::Stanza(_) if self.wire.is_ending() && !self.stage.is_bound() => {}
             Received::Stanza(stanza) => self.stanza(now, stanza)?,
             Received::Close => self.wire.closed_by_peer(),
             Received::StrayText(_) => {

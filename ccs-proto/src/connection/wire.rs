@@ -157,8 +157,11 @@ impl Wire {
         self.bound = true;
     }
 
-    /// Writes one element that does not wait for anything.
+    /// Writes one element that does not wait for anything. After our end of the stream there is nowhere to write it.
     pub(crate) fn push(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        if matches!(self.end.ours, Closing::Sent(_)) {
+            return;
+        }
         if self.bound {
             let before = self.batch.len();
             write(&mut self.batch);

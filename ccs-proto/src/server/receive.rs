@@ -72,6 +72,8 @@ impl ServerConnection {
     fn handle(&mut self, now: Time, received: Received) -> Result<(), ConnectionError> {
         match received {
             Received::Open(header) => self.header_received(header),
+            // A login that was given up goes no further.
+            Received::Stanza(_) if self.wire.is_ending() && self.stage != Stage::Bound => {}
             Received::Stanza(stanza) => return self.stanza(now, stanza),
             Received::Close => {
                 self.wire.closed_by_peer();
