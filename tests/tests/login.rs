@@ -58,8 +58,9 @@ fn both_ends_agree_on_who_is_bound_and_under_which_name() {
     let mut pair = Pair::new(config, ServerConfig::default());
     pair.drive();
     let jid = format!("bound {SENDER}@gcm.googleapis.com/worker07070707");
-    assert_eq!(pair.client_log(), [jid.clone()]);
-    assert_eq!(pair.server_log(), [jid]);
+    let (client, server) = (pair.client_log(), pair.server_log());
+    assert_eq!(client, [jid]);
+    assert_eq!(server, client);
 }
 
 #[test]
@@ -254,6 +255,16 @@ fn a_server_that_hears_nothing_opens_its_stream_to_end_it() {
         said.starts_with("<stream:stream ") && said.ends_with("</stream:stream>"),
         "{said}"
     );
+}
+
+#[test]
+fn two_ends_that_hear_nothing_of_each_other_both_come_to_an_end() {
+    let mut pair = pair();
+    pair.upwards.open = false;
+    pair.downwards.open = false;
+    while pair.step() {}
+    assert!(pair.client.is_closed() && pair.server.is_closed());
+    assert_eq!(pair.now.since_origin(), Duration::from_secs(20));
 }
 
 #[test]
