@@ -248,9 +248,9 @@ impl ClientConnection {
     /// Takes back a message that was accepted and not sent yet. `None` when its bytes were handed out before, or when
     /// nothing of that id is under way.
     pub fn cancel(&mut self, id: &MessageId) -> Option<EncodedDownstream> {
-        let message = self.window.cancel(id);
+        let message = self.window.cancel(id)?;
         self.close_if_settled();
-        message
+        Some(message)
     }
 
     /// Gives up the messages that were sent and not answered, in order, once the connection is over. Before that there

@@ -24,6 +24,10 @@ impl ClientConnection {
             self.pings_unheard = 0;
         }
         loop {
+            // What comes behind the end is nobody's any more.
+            if self.wire.is_over() {
+                return self.check();
+            }
             let handled = match self.wire.next(&mut input) {
                 Ok(Some(received)) => self.handle(now, received),
                 Ok(None) => return Ok(()),
@@ -39,6 +43,8 @@ impl ClientConnection {
     fn handle(&mut self, now: Time, received: Received) -> Result<(), ConnectionError> {
         match received {
             Received::Open(_) => self.header_received(),
+            // A login that was given up goes no further, and least of all sends the key.
+            Received::Stanza(_) if self.wire.is_ending() && !self.stage.is_bound() => {}
             Received::Stanza(stanza) => self.stanza(now, stanza)?,
             Received::Close => self.wire.closed_by_peer(),
             Received::StrayText(_) => {

@@ -160,8 +160,11 @@ impl Wire {
         self.bound = true;
     }
 
-    /// Writes one element that does not wait for anything.
+    /// Writes one element that does not wait for anything. After our end of the stream there is nowhere to write it.
     pub(crate) fn push(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        if matches!(self.end.ours, Closing::Sent(_)) {
+            return;
+        }
         if self.bound {
             let before = self.batch.len();
             write(&mut self.batch);
@@ -189,9 +192,10 @@ impl Wire {
         }
     }
 
-    /// Ends the stream because of `error`. A peer that broke the protocol is told so.
+    /// Ends the stream because of `error`. A peer that broke the protocol is told so. How a stream ended does not change
+    /// once it is over.
     pub(crate) fn fail(&mut self, error: ConnectionError) {
-        if self.end.failure.is_some() {
+        if self.end.failure.is_some() || self.is_over() {
             return;
         }
         match &error {

@@ -108,11 +108,12 @@ impl ServerConnection {
     }
 
     /// Whether to read from the transport: not while a login waits for its decision, nor while the app server's window
-    /// is used up, nor while undelivered events are at their bound. What one read held may overshoot the bounds.
+    /// is used up, nor while undelivered events are at their bound. What one read held may overshoot the bounds. Once
+    /// the stream is being ended the window stops nothing, so that the app server's end of it is read.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         !matches!(self.stage, Stage::Deciding)
-            && self.unanswered.len() < self.config.window
+            && (self.wire.is_ending() || self.unanswered.len() < self.config.window)
             && !self.inbox.is_full()
             && !self.wire.is_backed_up()
             && self.wire.failure().is_none()

@@ -31,6 +31,10 @@ impl ServerConnection {
             self.wire.last_received = now;
         }
         loop {
+            // What comes behind the end is nobody's any more.
+            if self.wire.is_over() {
+                return self.check();
+            }
             let handled = match self.next(&mut input) {
                 Ok(Some(received)) => self.handle(now, received),
                 Ok(None) => return Ok(()),
@@ -74,6 +78,8 @@ impl ServerConnection {
         self.in_stray_text &= matches!(received, Received::StrayText(_));
         match received {
             Received::Open(header) => self.header_received(header),
+            // A login that was given up goes no further.
+            Received::Stanza(_) if self.wire.is_ending() && self.stage != Stage::Bound => {}
             Received::Stanza(stanza) => return self.stanza(now, stanza),
             Received::Close => {
                 self.wire.closed_by_peer();
