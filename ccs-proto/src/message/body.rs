@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2_iter;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -78,13 +79,11 @@ fn share(body: &Text, text: Cow<'_, str>) -> Text {
     }
 }
 
-/// Whether arrays and objects lie too deep inside one another. Most bodies do not even have that many of them, and
-/// counting takes a vector instruction or two.
+/// Whether arrays and objects lie too deep inside one another. Most bodies do not even have that many of them, and the
+/// search for the first few is cheap.
 fn is_too_deep(body: &str) -> bool {
-    let opens = |byte: &u8| matches!(byte, b'{' | b'[');
     let bytes = body.as_bytes();
-    let opened: usize = bytes.iter().map(|byte| usize::from(opens(byte))).sum();
-    opened > MAX_DEPTH && depth(bytes) > MAX_DEPTH
+    memchr2_iter(b'{', b'[', bytes).nth(MAX_DEPTH).is_some() && depth(bytes) > MAX_DEPTH
 }
 
 /// The greatest depth of JSON text; of text that is none, some number.
