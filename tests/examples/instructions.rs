@@ -162,8 +162,26 @@ fn message(random: &mut Random, number: usize) -> String {
 
 fn value(random: &mut Random, json: &mut String, length: usize) {
     const WORDS: &[&str] = &[
-        "position", "a", "of", "the", "message", "42", "17.5", "stored", "update", "at", "and",
-        "Zürich", "naïve", "日本", "\\n", "\\u00e9", "sensor", "temperature", "to", "is",
+        "position",
+        "a",
+        "of",
+        "the",
+        "message",
+        "42",
+        "17.5",
+        "stored",
+        "update",
+        "at",
+        "and",
+        "Zürich",
+        "日本",
+        "\\n",
+        "\\u00e9",
+        "sensor",
+        "temperature",
+        "to",
+        "is",
+        "level",
     ];
     let end = json.len() + length;
     while json.len() < end {
