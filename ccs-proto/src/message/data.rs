@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memchr;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -180,7 +181,7 @@ pub(super) fn value_text(raw: &RawValue) -> Cow<'_, str> {
 /// The string that a JSON string stands for, borrowed where it holds no escape.
 pub(super) fn read_string(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
+    if memchr(b'\\', inner.as_bytes()).is_some() {
         serde_json::from_str(json).ok().map(Cow::Owned)
     } else {
         Some(Cow::Borrowed(inner))
