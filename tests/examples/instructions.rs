@@ -182,6 +182,12 @@ fn value(random: &mut Random, json: &mut String, length: usize) {
         "to",
         "is",
         "level",
+        "next",
+        "before",
+        "3",
+        "hours",
+        "value",
+        "which",
     ];
     let end = json.len() + length;
     while json.len() < end {
