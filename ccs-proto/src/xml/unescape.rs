@@ -8,8 +8,8 @@ use memchr::{memchr, memchr_iter, memchr2};
 use super::XmlError::{self, NotWellFormed, Restricted};
 use super::chars::{is_ncname, is_xml_char};
 
-/// The text between two tags.
-pub fn text(raw: &str) -> Result<Cow<'_, str>, XmlError> {
+/// The text between two tags. If it has to be copied, the copy takes the memory of `spare`.
+pub fn text<'t>(raw: &'t str, spare: &mut String) -> Result<Cow<'t, str>, XmlError> {
     let bytes = raw.as_bytes();
     let ends_cdata = |at| {
         bytes
@@ -23,18 +23,20 @@ pub fn text(raw: &str) -> Result<Cow<'_, str>, XmlError> {
         return Ok(Cow::Borrowed(raw));
     }
     match line_ends(raw) {
-        Cow::Borrowed(raw) => references(raw),
-        Cow::Owned(raw) => Ok(Cow::Owned(references(&raw)?.into_owned())),
+        Cow::Borrowed(raw) => references(raw, spare),
+        Cow::Owned(raw) => Ok(Cow::Owned(references(&raw, spare)?.into_owned())),
     }
 }
 
 // Text is copied as text, so nothing has to be proved to be UTF-8 a second time.
-fn references(raw: &str) -> Result<Cow<'_, str>, XmlError> {
+fn references<'t>(raw: &'t str, spare: &mut String) -> Result<Cow<'t, str>, XmlError> {
     let Some((plain, mut rest)) = split_at_reference(raw) else {
         return Ok(Cow::Borrowed(raw));
     };
     // A reference is never shorter than what it stands for, so this is the one allocation.
-    let mut out = String::with_capacity(raw.len());
+    let mut out = std::mem::take(spare);
+    out.clear();
+    out.reserve(raw.len());
     out.push_str(plain);
     loop {
         rest = reference(rest, &mut out)?;
@@ -68,7 +70,9 @@ pub fn attribute(raw: &str) -> Result<Cow<'_, str>, XmlError> {
         return Ok(Cow::Borrowed(raw));
     }
     let raw = raw.replace("\r\n", " ").replace(['\t', '\n', '\r'], " ");
-    Ok(Cow::Owned(references(&raw)?.into_owned()))
+    Ok(Cow::Owned(
+        references(&raw, &mut String::new())?.into_owned(),
+    ))
 }
 
 // Takes one reference, which the text begins with.
