@@ -1,7 +1,7 @@
 //! Reads whole elements, as the framer finds them, strictly and without building a tree.
 
+use simdutf8::basic::from_utf8;
 use std::borrow::Cow;
-use std::str::from_utf8;
 
 use memchr::memchr;
 use quick_xml::name::NamespaceResolver;
