@@ -14,15 +14,7 @@ const PIECES: &[&[u8]] = &[
     b"\xef\xbb\xbf",
     b"<a>",
     b"</a>",
-    b"<b id='1'>",
-    b"</b>",
     b"<c/>",
-    b"<message from=\"x\" type='error'>",
-    b"</message>",
-    b"<gcm xmlns='google:mobile:data'>",
-    b"</gcm>",
-    b"<p:d xmlns:p='urn:xmpp:ping' p:e=''>",
-    b"</p:d>",
     b"<xml:f xml:lang='en'/>",
     b"<g xmlns=''/>",
     b"<s:h/>",
@@ -52,6 +44,16 @@ const PIECES: &[&[u8]] = &[
     b"\xef\xbf\xbe",
     b"\xc3",
     b"\0",
+    b"\x1f",
+];
+
+/// Elements, so that some cases are well-formed.
+const ELEMENTS: &[(&[u8], &[u8])] = &[
+    (b"<a>", b"</a>"),
+    (b"<b id='1' type=\"2\">", b"</b >"),
+    (b"<message from=\"x\">", b"</message>"),
+    (b"<gcm xmlns='google:mobile:data'>", b"</gcm>"),
+    (b"<p:d xmlns:p='urn:xmpp:ping' p:e=''>", b"</p:d>"),
 ];
 
 #[test]
@@ -116,8 +118,20 @@ fn markup(random: &mut Random, choices: usize) -> Vec<u8> {
     if random.below(4) > 0 {
         case.extend_from_slice(PIECES[0]);
     }
+    let mut open = Vec::new();
     for _ in 0..random.below(14) {
-        case.extend_from_slice(PIECES[random.below(PIECES.len())]);
+        match random.below(4) {
+            0 => {
+                let (start, end) = ELEMENTS[random.below(ELEMENTS.len())];
+                case.extend_from_slice(start);
+                open.push(end);
+            }
+            1 => case.extend_from_slice(open.pop().unwrap_or_default()),
+            _ => case.extend_from_slice(PIECES[random.below(PIECES.len())]),
+        }
+    }
+    if random.below(4) > 0 {
+        case.extend(open.iter().rev().copied().flatten());
     }
     if random.below(4) == 0 {
         let at = random.below(case.len());
