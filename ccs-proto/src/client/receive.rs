@@ -151,11 +151,8 @@ impl ClientConnection {
 
     fn upstream(&mut self, now: Time, message: Upstream) {
         if self.can_ack() {
-            let token = self.issue(
-                now,
-                Text::from(message.from().as_str()),
-                message.message_id(),
-            );
+            let to = message.from().text().clone();
+            let token = self.issue(now, to, message.message_id());
             let bytes = message.body().len();
             self.emit(now, bytes, ClientEvent::Upstream { message, token });
         }

@@ -103,7 +103,11 @@ impl Wire {
         loop {
             let frame = match self.framer.next(input) {
                 Ok(Some(frame)) => frame,
-                Ok(None) => return Ok(None),
+                Ok(None) => {
+                    // Between reads most connections idle.
+                    self.reader.release();
+                    return Ok(None);
+                }
                 Err(error) => return Err(ConnectionError::xml(&error, self.ill_formed.clone())),
             };
             let reader = &mut self.reader;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2_iter;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -82,13 +83,11 @@ fn share(body: &Text, text: Cow<'_, str>) -> Text {
     }
 }
 
-/// Whether arrays and objects lie too deep inside one another. Most bodies do not even have that many of them, and
-/// counting takes a vector instruction or two.
+/// Whether arrays and objects lie too deep inside one another. Most bodies do not even have that many of them, and the
+/// search for the first few is cheap.
 pub(super) fn is_too_deep(body: &str, limit: usize) -> bool {
-    let opens = |byte: &u8| matches!(byte, b'{' | b'[');
     let bytes = body.as_bytes();
-    let opened: usize = bytes.iter().map(|byte| usize::from(opens(byte))).sum();
-    opened > limit && depth(bytes) > limit
+    memchr2_iter(b'{', b'[', bytes).nth(limit).is_some() && depth(bytes) > limit
 }
 
 /// The greatest depth of JSON text; of text that is none, some number.

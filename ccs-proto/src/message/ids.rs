@@ -52,6 +52,12 @@ text_newtype! {
     RegistrationToken
 }
 
+impl RegistrationToken {
+    pub(crate) fn text(&self) -> &Text {
+        &self.0
+    }
+}
+
 /// The numeric id of an app server's project, with which it logs in: 1 to 32 decimal digits.
 ///
 /// ```

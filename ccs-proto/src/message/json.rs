@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::BufMut;
+use memchr::memchr;
 
 /// Appends a JSON string with its quotes.
 ///
@@ -125,7 +126,7 @@ impl<'a, B: BufMut> Object<'a, B> {
 /// The string that a JSON string stands for, borrowed where it holds no escape.
 pub(super) fn read_string(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
+    if memchr(b'\\', inner.as_bytes()).is_some() {
         serde_json::from_str(json).ok().map(Cow::Owned)
     } else {
         Some(Cow::Borrowed(inner))

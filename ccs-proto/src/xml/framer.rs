@@ -130,7 +130,8 @@ impl Framer {
     }
 
     /// The bytes of memory that the buffer holds.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
+    #[must_use]
     pub fn memory(&self) -> usize {
         self.buffer.capacity()
     }

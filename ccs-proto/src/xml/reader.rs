@@ -1,7 +1,7 @@
 //! Reads whole elements, as the framer finds them, strictly and without building a tree.
 
+use simdutf8::basic::from_utf8;
 use std::borrow::Cow;
-use std::str::from_utf8;
 
 use memchr::memchr;
 use quick_xml::name::NamespaceResolver;
@@ -20,6 +20,8 @@ pub struct Reader {
     stream_level: u16,
     // The names of the elements that are open, as ranges of the element being read.
     open: Vec<(usize, usize)>,
+    // Memory for the next text that has to be copied.
+    spare: String,
 }
 
 /// Goes through one element from its start tag to its end tag.
@@ -61,6 +63,7 @@ impl Reader {
             resolver: NamespaceResolver::default(),
             stream_level: 0,
             open: Vec::new(),
+            spare: String::new(),
         }
     }
 
@@ -82,6 +85,11 @@ impl Reader {
     pub fn content_namespace(&mut self) -> Ns {
         self.resolver.set_level(self.stream_level);
         tag::default_namespace(&self.resolver)
+    }
+
+    /// Gives up memory that waits for another element.
+    pub fn release(&mut self) {
+        self.spare = String::new();
     }
 
     /// Begins to read one whole element, all of whose characters are checked here.
@@ -135,6 +143,11 @@ impl<'a> Cursor<'_, 'a> {
         }
     }
 
+    /// Takes back the memory of a text that is done with, for the next one.
+    pub fn reuse(&mut self, text: String) {
+        self.reader.spare = text;
+    }
+
     fn advance(&mut self) -> Result<Option<Item<'a>>, XmlError> {
         match &self.state {
             State::Failed(error) => return Err(error.clone()),
@@ -156,7 +169,8 @@ impl<'a> Cursor<'_, 'a> {
             _ => {
                 let end = memchr(b'<', bytes).unwrap_or(bytes.len());
                 self.pass(end);
-                Item::Text(unescape::text(rest.get(..end).unwrap_or(rest))?)
+                let text = rest.get(..end).unwrap_or(rest);
+                Item::Text(unescape::text(text, &mut self.reader.spare)?)
             }
         };
         Ok(Some(item))

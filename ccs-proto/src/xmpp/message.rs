@@ -46,12 +46,12 @@ impl MessageStanza {
                 Item::Start(tag) if tag.is(Ns::Gcm, "gcm") => {
                     let body = cursor.text()?;
                     gcm = match gcm {
-                        Gcm::Missing => Gcm::One(match body {
-                            Cow::Borrowed(body) => Text::from(body),
-                            Cow::Owned(body) => Text::from(body),
-                        }),
+                        Gcm::Missing => Gcm::One(Text::from(&*body)),
                         Gcm::One(_) | Gcm::Several => Gcm::Several,
                     };
+                    if let Cow::Owned(body) = body {
+                        cursor.reuse(body);
+                    }
                 }
                 Item::Start(tag) if tag.is(Ns::Client, "error") => {
                     let code = tag.attribute("code").and_then(|code| code.parse().ok());

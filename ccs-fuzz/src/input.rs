@@ -1,0 +1,34 @@
+//! Choices made by the first bytes of a case.
+
+use ccs_proto::XmlLimits;
+
+/// Takes bytes off the front of a case; zeros once it is used up.
+pub struct Input<'a>(pub &'a [u8]);
+
+impl Input<'_> {
+    pub fn byte(&mut self) -> u8 {
+        match self.0.split_first() {
+            Some((&byte, rest)) => {
+                self.0 = rest;
+                byte
+            }
+            None => 0,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Limits that a case of a few bytes can go over.
+pub fn small_limits() -> XmlLimits {
+    XmlLimits {
+        stanza: 96,
+        depth: 3,
+        attributes: 3,
+        namespaces: 2,
+        name: 16,
+        attribute_value: 32,
+    }
+}

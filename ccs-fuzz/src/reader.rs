@@ -1,0 +1,276 @@
+//! What the reader accepts is legal, comes back the same once written again, and does not depend on how it is read.
+
+use std::fmt::Write as _;
+
+use bytes::BytesMut;
+use ccs_proto::XmlLimits;
+use ccs_proto::internals::{
+    Cursor, Frame, Framer, Item, Ns, Reader, Tag, XmlError, push_attribute, push_text,
+};
+
+use crate::input::{Input, small_limits};
+
+const HEADER: &[u8] = b"<s:s xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'>";
+
+/// A tag tells values by name only; these are asked for.
+const ATTRIBUTES: [&str; 8] = ["id", "type", "to", "from", "code", "version", "a", "b"];
+
+/// The first byte of a case: whether a header goes before it, and whether the limits are small. The second is the
+/// pattern by which a cursor is used. The rest is the stream.
+pub fn run(case: &[u8]) {
+    let mut input = Input(case);
+    let head = input.byte();
+    let pattern = input.byte();
+    let limits = if head & 2 == 0 {
+        XmlLimits::default()
+    } else {
+        small_limits()
+    };
+    let mut framer = Framer::new(limits);
+    let mut reader = Reader::new(limits);
+    if head & 1 == 0 {
+        let found = framer.next(&mut &HEADER[..]);
+        assert_eq!(found, Ok(Some(Frame::StreamOpen(HEADER))));
+        assert!(reader.open(HEADER).is_ok());
+    }
+    let mut stream = input.0;
+    while let Ok(Some(frame)) = framer.next(&mut stream) {
+        let accepted = match frame {
+            Frame::StreamOpen(tag) => header(&mut reader, tag),
+            Frame::Element(bytes) => element(&mut reader, bytes, limits, pattern),
+            _ => true,
+        };
+        if !accepted {
+            break;
+        }
+    }
+}
+
+fn header(reader: &mut Reader, bytes: &[u8]) -> bool {
+    let first = reader.open(bytes).map(|tag| Start::of(&tag));
+    let again = reader.open(bytes).map(|tag| Start::of(&tag));
+    assert_eq!(first, again, "a header opens a stream anew");
+    if let Ok(start) = &first {
+        start.check();
+    }
+    first.is_ok()
+}
+
+fn element(reader: &mut Reader, bytes: &[u8], limits: XmlLimits, pattern: u8) -> bool {
+    let events = walk(reader, bytes);
+    // Every way of use has to come to the same end, whatever came before it.
+    for choices in [0, 0xff, pattern, pattern.rotate_left(3)] {
+        half_way(reader, bytes, choices);
+        match (&events, patterned(reader, bytes, choices)) {
+            (Ok(_), Ok(())) => {}
+            (Err(one), Err(other)) => assert_eq!(*one, other, "pattern {choices:#x}"),
+            (one, other) => panic!("{one:?} by next, {other:?} by pattern {choices:#x}"),
+        }
+    }
+    let Ok(events) = events else {
+        return false;
+    };
+    assert!(std::str::from_utf8(bytes).is_ok(), "accepted, and no UTF-8");
+    events.iter().for_each(Event::check);
+    assert_eq!(
+        reader.element(bytes).and_then(text_at_top),
+        Ok(top_text(&events)),
+        "text() is the text of the top level"
+    );
+
+    // Written and read again it is the same, so writing that gives the same bytes. References make them longer than
+    // what was read.
+    let mut wide = Reader::new(XmlLimits {
+        stanza: limits.stanza * 16,
+        attribute_value: limits.attribute_value * 16,
+        attributes: ATTRIBUTES.len() + 1,
+        ..XmlLimits::default()
+    });
+    let written = write(&events);
+    let read = walk(&mut wide, &written);
+    let shown = String::from_utf8_lossy(&written);
+    assert_eq!(read.as_ref(), Ok(&events), "written as {shown}");
+    true
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Event {
+    Start(Start),
+    Text(String),
+    End,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Start {
+    ns: Ns,
+    name: String,
+    attributes: Vec<(&'static str, String)>,
+}
+
+impl Start {
+    fn of(tag: &Tag<'_>) -> Self {
+        let attributes = ATTRIBUTES.into_iter().filter_map(|name| {
+            let value = tag.attribute(name)?;
+            Some((name, value.to_owned()))
+        });
+        Self {
+            ns: tag.ns,
+            name: tag.name.to_owned(),
+            attributes: attributes.collect(),
+        }
+    }
+
+    fn check(&self) {
+        let of_no_name = |character: char| {
+            !is_legal(character)
+                || character.is_ascii_whitespace()
+                || "<>&\"'/=:".contains(character)
+        };
+        assert!(
+            !self.name.is_empty() && !self.name.contains(of_no_name),
+            "the name {:?}",
+            self.name
+        );
+        for (name, value) in &self.attributes {
+            assert!(value.chars().all(is_legal), "{name}={value:?}");
+        }
+    }
+}
+
+impl Event {
+    fn check(&self) {
+        match self {
+            Self::Start(start) => start.check(),
+            Self::Text(text) => assert!(text.chars().all(is_legal), "the text {text:?}"),
+            Self::End => {}
+        }
+    }
+}
+
+/// The production `Char` of XML 1.0, put the other way round than `ccs-proto` does.
+fn is_legal(character: char) -> bool {
+    match character {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        other => other >= ' ',
+    }
+}
+
+/// All of it by `next`; text that follows text is one.
+fn walk(reader: &mut Reader, bytes: &[u8]) -> Result<Vec<Event>, XmlError> {
+    let mut cursor = reader.element(bytes)?;
+    let mut events = Vec::new();
+    loop {
+        match ended(&mut cursor)? {
+            None => return Ok(events),
+            Some(Item::Start(tag)) => events.push(Event::Start(Start::of(&tag))),
+            Some(Item::End) => events.push(Event::End),
+            Some(Item::Text(more)) => match events.last_mut() {
+                Some(Event::Text(run)) => run.push_str(&more),
+                _ if more.is_empty() => {}
+                _ => events.push(Event::Text(more.into_owned())),
+            },
+        }
+    }
+}
+
+/// `next`, after whose end or error comes the same again.
+fn ended<'a>(cursor: &mut Cursor<'_, 'a>) -> Result<Option<Item<'a>>, XmlError> {
+    let item = cursor.next();
+    if matches!(item, Ok(None) | Err(_)) {
+        assert_eq!(cursor.next(), item, "an end is final");
+    }
+    item
+}
+
+/// By `next`, `skip` and `text` in turn, as the bits choose.
+fn patterned(reader: &mut Reader, bytes: &[u8], choices: u8) -> Result<(), XmlError> {
+    let mut cursor = reader.element(bytes)?;
+    let mut choices = choices;
+    while let Some(item) = ended(&mut cursor)? {
+        if matches!(item, Item::Start(_)) {
+            match choices & 3 {
+                0 | 2 => {}
+                1 => drop(cursor.text()?),
+                _ => cursor.skip()?,
+            }
+            choices = choices.rotate_right(2);
+        }
+    }
+    Ok(())
+}
+
+/// A cursor that is dropped in the middle leaves nothing behind.
+fn half_way(reader: &mut Reader, bytes: &[u8], steps: u8) {
+    if let Ok(mut cursor) = reader.element(bytes) {
+        for _ in 0..=steps & 3 {
+            let _ = cursor.next();
+        }
+    }
+}
+
+fn text_at_top(mut cursor: Cursor<'_, '_>) -> Result<String, XmlError> {
+    cursor.next()?;
+    Ok(cursor.text()?.into_owned())
+}
+
+fn top_text(events: &[Event]) -> String {
+    let mut depth = 0_usize;
+    let mut text = String::new();
+    for event in events {
+        match event {
+            Event::Start(_) => depth += 1,
+            Event::End => depth -= 1,
+            Event::Text(run) if depth == 1 => text.push_str(run),
+            Event::Text(_) => {}
+        }
+    }
+    text
+}
+
+fn write(events: &[Event]) -> BytesMut {
+    let mut out = BytesMut::new();
+    let mut open = Vec::new();
+    for event in events {
+        match event {
+            Event::Start(start) => {
+                let (name, uri) = match uri(start.ns) {
+                    Some(uri) => (start.name.clone(), format!(" xmlns=\"{uri}\"")),
+                    // No name space can be declared to be this one.
+                    None => (format!("xml:{}", start.name), String::new()),
+                };
+                let _ = write!(out, "<{name}{uri}");
+                for (name, value) in &start.attributes {
+                    let _ = write!(out, " {name}=\"");
+                    push_attribute(&mut out, value);
+                    out.extend_from_slice(b"\"");
+                }
+                out.extend_from_slice(b">");
+                open.push(name);
+            }
+            Event::Text(text) => push_text(&mut out, text),
+            Event::End => {
+                let _ = write!(out, "</{}>", open.pop().unwrap_or_default());
+            }
+        }
+    }
+    out
+}
+
+fn uri(ns: Ns) -> Option<&'static str> {
+    Some(match ns {
+        Ns::Client => "jabber:client",
+        Ns::Streams => "http://etherx.jabber.org/streams",
+        Ns::Sasl => "urn:ietf:params:xml:ns:xmpp-sasl",
+        Ns::Tls => "urn:ietf:params:xml:ns:xmpp-tls",
+        Ns::Bind => "urn:ietf:params:xml:ns:xmpp-bind",
+        Ns::Session => "urn:ietf:params:xml:ns:xmpp-session",
+        Ns::Ping => "urn:xmpp:ping",
+        Ns::Stanzas => "urn:ietf:params:xml:ns:xmpp-stanzas",
+        Ns::StreamErrors => "urn:ietf:params:xml:ns:xmpp-streams",
+        Ns::Gcm => "google:mobile:data",
+        Ns::None => "",
+        Ns::Other => "urn:other",
+        Ns::Xml => return None,
+    })
+}
