@@ -1,6 +1,8 @@
 //! What the tests of this crate share: connected pairs and a peer that is written by hand.
 #![allow(dead_code, missing_docs)]
 
+pub mod authority;
+
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
