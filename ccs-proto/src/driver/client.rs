@@ -304,6 +304,7 @@ impl ClientMachine {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Place, Blocked>> {
         let held = *ticket.get_or_insert_with(|| self.waiters.join());
+        self.waiters.rejoin(held);
         let place = if self.waiters.is_first(held) {
             self.take_place()
         } else {

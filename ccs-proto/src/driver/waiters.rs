@@ -23,6 +23,11 @@ impl Waiters {
         Ticket(ticket)
     }
 
+    /// Takes the same place again, if it was left.
+    pub(crate) fn rejoin(&mut self, ticket: Ticket) {
+        self.line.entry(ticket.0).or_default();
+    }
+
     pub(crate) fn leave(&mut self, ticket: Ticket) {
         self.line.remove(&ticket.0);
     }
