@@ -57,19 +57,15 @@ impl Client {
     /// # Errors
     /// Why the connection ended before.
     pub async fn bound(&self) -> Result<(), ConnectionError> {
-        poll_fn(|cx| {
-            self.handle.shared.look(|machine| {
-                if machine.connection.is_bound() {
-                    return Poll::Ready(Ok(()));
-                }
-                if let Some(end) = machine.end() {
-                    return Poll::Ready(end.and(Err(ConnectionError::UnexpectedEof)));
-                }
-                machine.waiting_for_bound.push(cx.waker().clone());
-                Poll::Pending
-            })
-        })
-        .await
+        let look = |machine: &ClientMachine| {
+            if machine.connection.is_bound() {
+                return Some(Ok(()));
+            }
+            let end = machine.end()?;
+            Some(end.and(Err(ConnectionError::UnexpectedEof)))
+        };
+        self.watch(|machine| &mut machine.watching_login, look)
+            .await
     }
 
     /// Sends a message: waits for a place in the window, then for the answer.
@@ -149,11 +145,25 @@ impl Client {
     /// # Errors
     /// Why the connection did not end in order.
     pub async fn closed(&self) -> Result<(), ConnectionError> {
+        self.watch(|machine| &mut machine.watching_end, Machine::end)
+            .await
+    }
+
+    /// Waits in `line` until `look` finds something; leaves nothing behind when it is dropped.
+    async fn watch<R>(&self, line: Line, look: impl Fn(&ClientMachine) -> Option<R>) -> R {
+        let mut watch = Watch {
+            handle: &self.handle,
+            line,
+            ticket: None,
+        };
         poll_fn(|cx| {
-            self.handle.shared.look(|machine| match machine.end() {
-                Some(end) => Poll::Ready(end),
+            let ticket = &mut watch.ticket;
+            self.handle.shared.look(|machine| match look(machine) {
+                Some(found) => Poll::Ready(found),
                 None => {
-                    machine.waiting_for_end.push(cx.waker().clone());
+                    let line = line(machine);
+                    let held = *ticket.get_or_insert_with(|| line.join());
+                    line.wait(held, cx.waker());
                     Poll::Pending
                 }
             })
@@ -169,6 +179,25 @@ impl fmt::Debug for Client {
             .shared
             .look(|machine| format!("{:?}", machine.connection));
         write!(f, "Client({connection})")
+    }
+}
+
+type Line = fn(&mut ClientMachine) -> &mut Waiters;
+
+/// A task that waits for the login or the end, forgotten with the future that holds it.
+struct Watch<'a> {
+    handle: &'a Handle,
+    line: Line,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.handle
+                .shared
+                .look(|machine| (self.line)(machine).leave(ticket));
+        }
     }
 }
 
@@ -264,8 +293,8 @@ pub struct ClientMachine {
     pub(super) incoming: Option<Waker>,
     /// Nobody takes events: they are dropped, which is not acking.
     pub(super) incoming_dropped: bool,
-    waiting_for_bound: Vec<Waker>,
-    waiting_for_end: Vec<Waker>,
+    watching_login: Waiters,
+    watching_end: Waiters,
     close_wanted: bool,
 }
 
@@ -284,8 +313,8 @@ impl ClientMachine {
             unclaimed: VecDeque::new(),
             incoming: None,
             incoming_dropped: false,
-            waiting_for_bound: Vec::new(),
-            waiting_for_end: Vec::new(),
+            watching_login: Waiters::default(),
+            watching_end: Waiters::default(),
             close_wanted: false,
         }
     }
@@ -480,10 +509,10 @@ impl Machine for ClientMachine {
             wake(&mut self.incoming);
         }
         if over || self.connection.is_bound() {
-            self.waiting_for_bound.drain(..).for_each(Waker::wake);
+            self.watching_login.wake_all();
         }
         if over {
-            self.waiting_for_end.drain(..).for_each(Waker::wake);
+            self.watching_end.wake_all();
         }
     }
 }
