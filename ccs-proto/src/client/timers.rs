@@ -21,7 +21,7 @@ impl ClientConnection {
             self.answer_deadline(),
             self.drain_deadline(),
             self.settle_deadline(),
-            self.inbox.overdue_at(config.inbox_patience),
+            self.inbox_deadline(),
             self.unsettled.next_overdue(config.ack_overdue),
             self.wire.close_deadline(config.close_timeout),
         ])
@@ -61,7 +61,7 @@ impl ClientConnection {
             ConnectionError::DrainTimeout {
                 after: config.drain_guard,
             }
-        } else if due(self.inbox.overdue_at(config.inbox_patience), now) {
+        } else if due(self.inbox_deadline(), now) {
             ConnectionError::protocol(
                 StreamCondition::PolicyViolation,
                 "more was sent than is taken, without regard to the window",
@@ -114,6 +114,12 @@ impl ClientConnection {
     fn drain_deadline(&self) -> Option<Time> {
         let since = self.draining_since.filter(|_| !self.wire.is_ending())?;
         Some(since + self.config.drain_guard)
+    }
+
+    fn inbox_deadline(&self) -> Option<Time> {
+        let patience = self.config.inbox_patience;
+        let waiting = !self.wire.is_ending();
+        self.inbox.overdue_at(patience).filter(|_| waiting)
     }
 
     fn settle_deadline(&self) -> Option<Time> {
