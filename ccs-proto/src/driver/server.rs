@@ -183,14 +183,17 @@ impl Peer {
         .await
     }
 
-    /// Sends what a device sent, if the window has a place now.
+    /// Sends what a device sent, if the window has a place now and nobody waits for one.
     ///
     /// # Errors
     /// As for [`ServerConnection::send`].
     pub fn try_send(&self, message: Upstream) -> Result<(), SendError<Upstream>> {
-        self.handle
-            .shared
-            .act(|machine| machine.connection.send(message))
+        self.handle.shared.act(|machine| {
+            if machine.connection.is_open() && !machine.waiters.is_empty() {
+                return Err(SendError::WindowFull(Box::new(message)));
+            }
+            machine.connection.send(message)
+        })
     }
 
     /// Sends a receipt; see [`ServerConnection::send_receipt`].
