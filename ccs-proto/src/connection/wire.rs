@@ -191,7 +191,8 @@ impl Wire {
 
     /// Ends the stream because of `error`. A peer that broke the protocol is told so.
     pub(crate) fn fail(&mut self, error: ConnectionError) {
-        if self.end.failure.is_some() {
+        // What fails once the stream is over has nothing more to say.
+        if self.end.failure.is_some() || self.is_over() {
             return;
         }
         match &error {
