@@ -2,10 +2,13 @@
 #![allow(missing_docs)]
 
 use std::cell::Cell;
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 
 use ccs_proto::driver::{
     self, Client, Event, Incoming, Peer, PeerEvents, SendError, Transport, Verdict,
@@ -305,5 +308,49 @@ fn a_peer_that_is_gone_after_its_end_of_the_stream_does_not_make_it_a_failure() 
                 None => yield_now().await,
             }
         }
+    });
+}
+
+/// As an executor may that polls at once whom it wakes.
+struct Looks {
+    client: Client,
+    woken: AtomicUsize,
+}
+
+impl Wake for Looks {
+    fn wake(self: Arc<Self>) {
+        assert!(self.client.capacity() <= 100);
+        self.woken.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_waker_may_use_the_connection_that_wakes_it() {
+    let world = World::default();
+    let inner = world.clone();
+    world.run(async move {
+        let mut pair = pair(inner, Shape::WIDE, ServerConfig::default(), |same| same).await;
+        let client = pair.client.clone();
+        let looks = Arc::new(Looks {
+            client,
+            woken: AtomicUsize::new(0),
+        });
+        let waker = Waker::from(Arc::clone(&looks));
+        let mut cx = Context::from_waker(&waker);
+        let mut send = pin!(pair.client.send(Downstream::to("DEVICE")));
+        assert!(send.as_mut().poll(&mut cx).is_pending());
+        let mut event = pin!(pair.incoming.next());
+        assert!(event.as_mut().poll(&mut cx).is_pending());
+        let mut closed = pin!(pair.client.closed());
+        assert!(closed.as_mut().poll(&mut cx).is_pending());
+        while !matches!(
+            pair.events.next().await,
+            Some(ServerEvent::Downstream { .. })
+        ) {}
+        pair.peer.close();
+        assert_eq!(closed.await, Ok(()));
+        assert!(matches!(send.await, Err(SendError::Unknown { .. })));
+        assert!(matches!(event.await, Some(Event::Closed(Ok(())))));
+        assert!(looks.woken.load(Ordering::Relaxed) >= 2);
     });
 }

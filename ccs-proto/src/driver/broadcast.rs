@@ -11,7 +11,7 @@ use futures_core::Stream;
 
 use super::answer::{SendError, Slot};
 use super::client::{ClientMachine, Handle};
-use super::shared::{remember, wake};
+use super::shared::remember;
 use super::waiters::Ticket;
 use crate::message::{Ack, Downstream, MessageId, RegistrationToken, Target};
 
@@ -138,9 +138,14 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(super) fn settled(&mut self, id: MessageId, result: Result<Ack, SendError>) {
+    pub(super) fn settled(
+        &mut self,
+        id: MessageId,
+        result: Result<Ack, SendError>,
+        woken: &mut Vec<Waker>,
+    ) {
         self.settled.push_back((id, result));
-        wake(&mut self.waker);
+        woken.extend(self.waker.take());
     }
 }
 

@@ -13,7 +13,7 @@ use super::answer::{Answer, SendError, Slot};
 use super::broadcast::{Broadcast, Group};
 use super::incoming::Incoming;
 use super::run::Driver;
-use super::shared::{Machine, Shared, remember, wake};
+use super::shared::{Machine, Shared, remember};
 use super::waiters::{Ticket, Waiters};
 use super::{Timer, Transport};
 use crate::client::{Blocked, ClientConnection, ClientEvent, DuplicateId, Outcome, Place};
@@ -296,6 +296,8 @@ pub struct ClientMachine {
     watching_login: Waiters,
     watching_end: Waiters,
     close_wanted: bool,
+    /// To be woken once the lock is free.
+    woken: Vec<Waker>,
 }
 
 /// Outcomes without a taker at which reading stops.
@@ -316,6 +318,7 @@ impl ClientMachine {
             watching_login: Waiters::default(),
             watching_end: Waiters::default(),
             close_wanted: false,
+            woken: Vec::new(),
         }
     }
 
@@ -407,13 +410,13 @@ impl ClientMachine {
         match self.slots.get_mut(&id) {
             Some(Slot::One { waker, result }) => {
                 *result = Some(outcome);
-                wake(waker);
+                self.woken.extend(waker.take());
             }
             Some(Slot::Group(group)) => {
                 let group = *group;
                 self.slots.remove(&id);
                 match self.groups.get_mut(&group) {
-                    Some(group) => group.settled(id, outcome),
+                    Some(group) => group.settled(id, outcome, &mut self.woken),
                     None => self.unclaimed.push_back((id, outcome)),
                 }
             }
@@ -493,26 +496,30 @@ impl Machine for ClientMachine {
         self.connection.end()
     }
 
+    fn take_woken(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.woken)
+    }
+
     fn notify(&mut self) {
         self.settle_all();
         let over = self.end().is_some();
         if over || self.connection.is_ending() || self.connection.is_draining() {
-            self.waiters.wake_all();
+            self.waiters.wake_all(&mut self.woken);
         } else if self.connection.capacity() > 0 {
-            self.waiters.wake_first();
+            self.waiters.wake_first(&mut self.woken);
         }
         if self.incoming_dropped {
             self.unclaimed.clear();
             while self.connection.poll_event().is_some() {}
         }
         if over || !self.unclaimed.is_empty() || self.connection.has_events() {
-            wake(&mut self.incoming);
+            self.woken.extend(self.incoming.take());
         }
         if over || self.connection.is_bound() {
-            self.watching_login.wake_all();
+            self.watching_login.wake_all(&mut self.woken);
         }
         if over {
-            self.watching_end.wake_all();
+            self.watching_end.wake_all(&mut self.woken);
         }
     }
 }
