@@ -142,7 +142,7 @@ async fn nothing_is_said_to_a_server_that_is_not_believed() {
         (
             "not yet valid",
             ca.sign(&[ip], |params| {
-                params.not_before = date_time_ymd(2090, 1, 1)
+                params.not_before = date_time_ymd(2090, 1, 1);
             }),
             None,
             "not valid yet",
