@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use ccs_proto::Time;
 use ccs_proto::driver::{Timer, Transport};
@@ -41,6 +42,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for TokioTransport<S> {
     }
 }
 
+/// Later than any connection lasts, and sooner than the clock ends.
+const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// tokio's clock as a [`Timer`]; follows a paused clock in tests.
 #[derive(Debug)]
 pub struct TokioTimer {
@@ -72,10 +76,10 @@ impl Timer for TokioTimer {
     }
 
     fn reset(&mut self, deadline: Time) {
-        // A deadline that the clock cannot say never comes.
-        if let Some(at) = self.origin.checked_add(deadline.since_origin()) {
-            self.alarm.as_mut().reset(at);
-        }
+        // A deadline that the clock cannot say never comes; the alarm may be early, and then it is set again.
+        let at = self.origin.checked_add(deadline.since_origin());
+        let at = at.unwrap_or_else(|| Instant::now() + FAR);
+        self.alarm.as_mut().reset(at);
     }
 
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {

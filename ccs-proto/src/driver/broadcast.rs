@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
 
 use super::answer::{SendError, Slot};
 use super::client::{ClientMachine, Handle};
-use super::shared::{remember, wake};
+use super::shared::remember;
 use super::waiters::Ticket;
 use crate::message::{Ack, Downstream, MessageId, RegistrationToken, Target};
 
@@ -24,13 +25,12 @@ type Outcome = (RegistrationToken, Result<Ack, SendError>);
 pub struct Broadcast<I: Iterator> {
     handle: Arc<Handle>,
     message: Downstream,
-    tokens: std::iter::Peekable<Fused<I>>,
+    tokens: std::iter::Fuse<I>,
+    upcoming: Option<RegistrationToken>,
     group: u64,
     ticket: Option<Ticket>,
     sent: BTreeMap<MessageId, RegistrationToken>,
 }
-
-type Fused<I> = std::iter::Fuse<I>;
 
 impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
     pub(super) fn new(handle: Arc<Handle>, message: Downstream, tokens: I) -> Self {
@@ -38,7 +38,8 @@ impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
         Self {
             handle,
             message: message.without_id(),
-            tokens: tokens.fuse().peekable(),
+            tokens: tokens.fuse(),
+            upcoming: None,
             group,
             ticket: None,
             sent: BTreeMap::new(),
@@ -52,40 +53,57 @@ impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
         let handle = Arc::clone(&self.handle);
-        handle.shared.act(|machine| {
-            loop {
-                if let Some((id, result)) = machine.take_settled(self.group, cx.waker())
-                    && let Some(token) = self.sent.remove(&id)
-                {
-                    return Poll::Ready(Some((token, result)));
-                }
-                if self.tokens.peek().is_none() {
-                    let done = self.sent.is_empty();
-                    return if done {
-                        Poll::Ready(None)
-                    } else {
-                        Poll::Pending
-                    };
-                }
-                let place = match machine.poll_place(&mut self.ticket, cx) {
-                    Poll::Ready(place) => place,
-                    Poll::Pending => return Poll::Pending,
-                };
-                let Some(token) = self.tokens.next() else {
-                    continue;
-                };
-                let message = self.message.clone().retarget(Target::Token(token.clone()));
-                let accepted = match place {
-                    Ok(place) => machine.accept(Some(place), message, Slot::Group(self.group)),
-                    Err(why) => Err(SendError::not_sent(message, why)),
-                };
-                match accepted {
-                    Ok(id) => {
-                        self.sent.insert(id, token);
-                    }
-                    Err(error) => return Poll::Ready(Some((token, Err(error)))),
-                }
+        loop {
+            // Outside the lock: it is the application that says which tokens there are.
+            if self.upcoming.is_none() {
+                self.upcoming = self.tokens.next();
             }
+            let turn = handle.shared.act(|machine| {
+                let turn = self.turn(machine, cx);
+                // Until it is polled again it takes no place, so it must not stand in the way of those who do.
+                if let (Poll::Ready(_), Some(ticket)) = (&turn, self.ticket) {
+                    machine.leave_line(ticket);
+                }
+                turn
+            });
+            if let ControlFlow::Break(outcome) = ready!(turn) {
+                return Poll::Ready(outcome);
+            }
+        }
+    }
+
+    /// An outcome, or one message more accepted.
+    fn turn(
+        &mut self,
+        machine: &mut ClientMachine,
+        cx: &mut Context<'_>,
+    ) -> Poll<ControlFlow<Option<Outcome>>> {
+        if let Some((id, result)) = machine.take_settled(self.group, cx.waker())
+            && let Some(token) = self.sent.remove(&id)
+        {
+            return Poll::Ready(ControlFlow::Break(Some((token, result))));
+        }
+        let Some(token) = self.upcoming.take() else {
+            return match self.sent.is_empty() {
+                true => Poll::Ready(ControlFlow::Break(None)),
+                false => Poll::Pending,
+            };
+        };
+        let Poll::Ready(place) = machine.poll_place(&mut self.ticket, cx) else {
+            self.upcoming = Some(token);
+            return Poll::Pending;
+        };
+        let message = self.message.clone().retarget(Target::Token(token.clone()));
+        let accepted = match place {
+            Ok(place) => machine.accept(Some(place), message, Slot::Group(self.group)),
+            Err(why) => Err(SendError::not_sent(message, why)),
+        };
+        Poll::Ready(match accepted {
+            Ok(id) => {
+                self.sent.insert(id, token);
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(Some((token, Err(error)))),
         })
     }
 }
@@ -120,9 +138,14 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(super) fn settled(&mut self, id: MessageId, result: Result<Ack, SendError>) {
+    pub(super) fn settled(
+        &mut self,
+        id: MessageId,
+        result: Result<Ack, SendError>,
+        woken: &mut Vec<Waker>,
+    ) {
         self.settled.push_back((id, result));
-        wake(&mut self.waker);
+        woken.extend(self.waker.take());
     }
 }
 

@@ -13,7 +13,7 @@ use super::answer::{Answer, SendError, Slot};
 use super::broadcast::{Broadcast, Group};
 use super::incoming::Incoming;
 use super::run::Driver;
-use super::shared::{Machine, Shared, remember, wake};
+use super::shared::{Machine, Shared, remember};
 use super::waiters::{Ticket, Waiters};
 use super::{Timer, Transport};
 use crate::client::{Blocked, ClientConnection, ClientEvent, DuplicateId, Outcome, Place};
@@ -57,19 +57,15 @@ impl Client {
     /// # Errors
     /// Why the connection ended before.
     pub async fn bound(&self) -> Result<(), ConnectionError> {
-        poll_fn(|cx| {
-            self.handle.shared.look(|machine| {
-                if machine.connection.is_bound() {
-                    return Poll::Ready(Ok(()));
-                }
-                if let Some(end) = machine.end() {
-                    return Poll::Ready(end.and(Err(ConnectionError::UnexpectedEof)));
-                }
-                machine.waiting_for_bound.push(cx.waker().clone());
-                Poll::Pending
-            })
-        })
-        .await
+        let look = |machine: &ClientMachine| {
+            if machine.connection.is_bound() {
+                return Some(Ok(()));
+            }
+            let end = machine.end()?;
+            Some(end.and(Err(ConnectionError::UnexpectedEof)))
+        };
+        self.watch(|machine| &mut machine.watching_login, look)
+            .await
     }
 
     /// Sends a message: waits for a place in the window, then for the answer.
@@ -149,11 +145,25 @@ impl Client {
     /// # Errors
     /// Why the connection did not end in order.
     pub async fn closed(&self) -> Result<(), ConnectionError> {
+        self.watch(|machine| &mut machine.watching_end, Machine::end)
+            .await
+    }
+
+    /// Waits in `line` until `look` finds something; leaves nothing behind when it is dropped.
+    async fn watch<R>(&self, line: Line, look: impl Fn(&ClientMachine) -> Option<R>) -> R {
+        let mut watch = Watch {
+            handle: &self.handle,
+            line,
+            ticket: None,
+        };
         poll_fn(|cx| {
-            self.handle.shared.look(|machine| match machine.end() {
-                Some(end) => Poll::Ready(end),
+            let ticket = &mut watch.ticket;
+            self.handle.shared.look(|machine| match look(machine) {
+                Some(found) => Poll::Ready(found),
                 None => {
-                    machine.waiting_for_end.push(cx.waker().clone());
+                    let line = line(machine);
+                    let held = *ticket.get_or_insert_with(|| line.join());
+                    line.wait(held, cx.waker());
                     Poll::Pending
                 }
             })
@@ -169,6 +179,25 @@ impl fmt::Debug for Client {
             .shared
             .look(|machine| format!("{:?}", machine.connection));
         write!(f, "Client({connection})")
+    }
+}
+
+type Line = fn(&mut ClientMachine) -> &mut Waiters;
+
+/// A task that waits for the login or the end, forgotten with the future that holds it.
+struct Watch<'a> {
+    handle: &'a Handle,
+    line: Line,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.handle
+                .shared
+                .look(|machine| (self.line)(machine).leave(ticket));
+        }
     }
 }
 
@@ -264,9 +293,11 @@ pub struct ClientMachine {
     pub(super) incoming: Option<Waker>,
     /// Nobody takes events: they are dropped, which is not acking.
     pub(super) incoming_dropped: bool,
-    waiting_for_bound: Vec<Waker>,
-    waiting_for_end: Vec<Waker>,
+    watching_login: Waiters,
+    watching_end: Waiters,
     close_wanted: bool,
+    /// To be woken once the lock is free.
+    woken: Vec<Waker>,
 }
 
 /// Outcomes without a taker at which reading stops.
@@ -284,9 +315,10 @@ impl ClientMachine {
             unclaimed: VecDeque::new(),
             incoming: None,
             incoming_dropped: false,
-            waiting_for_bound: Vec::new(),
-            waiting_for_end: Vec::new(),
+            watching_login: Waiters::default(),
+            watching_end: Waiters::default(),
             close_wanted: false,
+            woken: Vec::new(),
         }
     }
 
@@ -304,6 +336,7 @@ impl ClientMachine {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Place, Blocked>> {
         let held = *ticket.get_or_insert_with(|| self.waiters.join());
+        self.waiters.rejoin(held);
         let place = if self.waiters.is_first(held) {
             self.take_place()
         } else {
@@ -377,13 +410,13 @@ impl ClientMachine {
         match self.slots.get_mut(&id) {
             Some(Slot::One { waker, result }) => {
                 *result = Some(outcome);
-                wake(waker);
+                self.woken.extend(waker.take());
             }
             Some(Slot::Group(group)) => {
                 let group = *group;
                 self.slots.remove(&id);
                 match self.groups.get_mut(&group) {
-                    Some(group) => group.settled(id, outcome),
+                    Some(group) => group.settled(id, outcome, &mut self.woken),
                     None => self.unclaimed.push_back((id, outcome)),
                 }
             }
@@ -463,26 +496,30 @@ impl Machine for ClientMachine {
         self.connection.end()
     }
 
+    fn take_woken(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.woken)
+    }
+
     fn notify(&mut self) {
         self.settle_all();
         let over = self.end().is_some();
         if over || self.connection.is_ending() || self.connection.is_draining() {
-            self.waiters.wake_all();
+            self.waiters.wake_all(&mut self.woken);
         } else if self.connection.capacity() > 0 {
-            self.waiters.wake_first();
+            self.waiters.wake_first(&mut self.woken);
         }
         if self.incoming_dropped {
             self.unclaimed.clear();
             while self.connection.poll_event().is_some() {}
         }
         if over || !self.unclaimed.is_empty() || self.connection.has_events() {
-            wake(&mut self.incoming);
+            self.woken.extend(self.incoming.take());
         }
         if over || self.connection.is_bound() {
-            self.waiting_for_bound.drain(..).for_each(Waker::wake);
+            self.watching_login.wake_all(&mut self.woken);
         }
         if over {
-            self.waiting_for_end.drain(..).for_each(Waker::wake);
+            self.watching_end.wake_all(&mut self.woken);
         }
     }
 }

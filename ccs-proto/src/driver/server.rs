@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use futures_core::Stream;
 
 use super::run::Driver;
-use super::shared::{Machine, Shared, remember, wake};
+use super::shared::{Machine, Shared, remember};
 use super::waiters::{Ticket, Waiters};
 use super::{Timer, Transport};
 use crate::error::ConnectionError;
@@ -183,14 +183,17 @@ impl Peer {
         .await
     }
 
-    /// Sends what a device sent, if the window has a place now.
+    /// Sends what a device sent, if the window has a place now and nobody waits for one.
     ///
     /// # Errors
     /// As for [`ServerConnection::send`].
     pub fn try_send(&self, message: Upstream) -> Result<(), SendError<Upstream>> {
-        self.handle
-            .shared
-            .act(|machine| machine.connection.send(message))
+        self.handle.shared.act(|machine| {
+            if machine.connection.is_open() && !machine.waiters.is_empty() {
+                return Err(SendError::WindowFull(Box::new(message)));
+            }
+            machine.connection.send(message)
+        })
     }
 
     /// Sends a receipt; see [`ServerConnection::send_receipt`].
@@ -334,6 +337,8 @@ pub struct ServerMachine {
     asked: VecDeque<Ask>,
     waiters: Waiters,
     events: Option<Waker>,
+    /// To be woken once the lock is free.
+    woken: Vec<Waker>,
 }
 
 impl ServerMachine {
@@ -343,6 +348,7 @@ impl ServerMachine {
             asked: VecDeque::new(),
             waiters: Waiters::default(),
             events: None,
+            woken: Vec::new(),
         }
     }
 }
@@ -396,14 +402,18 @@ impl Machine for ServerMachine {
         self.connection.end()
     }
 
+    fn take_woken(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.woken)
+    }
+
     fn notify(&mut self) {
         if !self.connection.is_open() {
-            self.waiters.wake_all();
+            self.waiters.wake_all(&mut self.woken);
         } else if self.connection.capacity() > 0 {
-            self.waiters.wake_first();
+            self.waiters.wake_first(&mut self.woken);
         }
         if self.connection.has_events() {
-            wake(&mut self.events);
+            self.woken.extend(self.events.take());
         }
     }
 }

@@ -26,8 +26,10 @@ pub trait Machine {
     fn poll_timeout(&self) -> Option<Time>;
     /// How the connection ended, once it has.
     fn end(&self) -> Option<Result<(), ConnectionError>>;
-    /// Wakes those for whom something has changed.
+    /// Sees who is to be woken, since something has changed for him.
     fn notify(&mut self);
+    /// Those who are to be woken, which is done without the lock.
+    fn take_woken(&mut self) -> Vec<Waker>;
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ impl<M: Machine> Shared<M> {
         let mut state = self.lock();
         let result = act(&mut state.machine);
         state.machine.notify();
+        Self::release(state, None);
         result
     }
 
@@ -63,16 +66,23 @@ impl<M: Machine> Shared<M> {
         let result = act(&mut state.machine);
         state.machine.notify();
         let driver = state.driver.take();
-        drop(state);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        Self::release(state, driver);
         result
+    }
+
+    /// Frees the lock before it wakes anybody: a waker may run what it likes, even this connection's handles.
+    fn release(mut state: MutexGuard<'_, State<M>>, driver: Option<Waker>) {
+        let woken = state.machine.take_woken();
+        drop(state);
+        woken.into_iter().chain(driver).for_each(Waker::wake);
     }
 
     /// For a handle that only looks.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&mut M) -> R) -> R {
-        look(&mut self.lock().machine)
+        let mut state = self.lock();
+        let result = look(&mut state.machine);
+        Self::release(state, None);
+        result
     }
 
     /// Before the driver looks at anything, so that nothing that happens after is missed.
@@ -84,7 +94,7 @@ impl<M: Machine> Shared<M> {
         }
     }
 
-    /// A panic of the application's under this lock can only come from a waker or the tap; the state is whole.
+    /// A panic of the application's under this lock can only come from the tap; the state is whole.
     fn lock(&self) -> MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -95,11 +105,5 @@ pub(crate) fn remember(slot: &mut Option<Waker>, waker: &Waker) {
     match slot {
         Some(known) => known.clone_from(waker),
         none => *none = Some(waker.clone()),
-    }
-}
-
-pub(crate) fn wake(slot: &mut Option<Waker>) {
-    if let Some(waker) = slot.take() {
-        waker.wake();
     }
 }

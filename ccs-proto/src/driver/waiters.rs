@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::task::Waker;
 
-use super::shared::{remember, wake};
+use super::shared::remember;
 
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
@@ -21,6 +21,11 @@ impl Waiters {
         self.next = self.next.wrapping_add(1);
         self.line.insert(ticket, None);
         Ticket(ticket)
+    }
+
+    /// Takes the same place again, if it was left.
+    pub(crate) fn rejoin(&mut self, ticket: Ticket) {
+        self.line.entry(ticket.0).or_default();
     }
 
     pub(crate) fn leave(&mut self, ticket: Ticket) {
@@ -42,14 +47,14 @@ impl Waiters {
     }
 
     /// There is a place: the first in line may take it, and looks again at the line when he has.
-    pub(crate) fn wake_first(&mut self) {
+    pub(crate) fn wake_first(&mut self, woken: &mut Vec<Waker>) {
         if let Some(mut first) = self.line.first_entry() {
-            wake(first.get_mut());
+            woken.extend(first.get_mut().take());
         }
     }
 
     /// There never will be a place.
-    pub(crate) fn wake_all(&mut self) {
-        self.line.values_mut().for_each(wake);
+    pub(crate) fn wake_all(&mut self, woken: &mut Vec<Waker>) {
+        woken.extend(self.line.values_mut().filter_map(Option::take));
     }
 }
