@@ -73,8 +73,10 @@ impl Story<'_> {
                 "a phone is not registered"
             );
         }
-        self.screen
-            .note("every phone is registered and was welcomed");
+        self.screen.note(match self.args.plant {
+            None => "every phone is registered and was welcomed",
+            Some(_) => "every message was acked, before it was handled",
+        });
         Ok(())
     }
 
@@ -92,8 +94,10 @@ impl Story<'_> {
             }
         }
         self.settle().await?;
-        self.screen
-            .note("each message was handled first and acked then");
+        self.screen.note(match self.args.plant {
+            None => "each message was handled first and acked then",
+            Some(_) => "each message was acked, and handled only then",
+        });
         Ok(())
     }
 
