@@ -32,8 +32,11 @@ pub enum Place {
 pub struct Scanner {
     place: Place,
     state: State,
-    // Elements that are open below the stream.
-    depth: usize,
+    // Names of the elements that are open below the stream, as their hashes: the reader compares the names themselves,
+    // but it only gets whole elements, and one with a wrong end tag would have no end.
+    open: Vec<u64>,
+    // Hash of the name that is being read.
+    name: u64,
     depth_limit: usize,
 }
 
@@ -45,10 +48,12 @@ enum State {
     Cdata { brackets: u8 },
     Question(usize),
     Declaration { length: usize, question: bool },
+    StartName,
     StartTag,
     Value(u8),
     Slash,
     EndTagName,
+    EndName,
     EndTag,
 }
 
@@ -59,16 +64,17 @@ impl Scanner {
         Self {
             place: Place::Stream,
             state: State::Text,
-            depth: 0,
+            open: Vec::new(),
+            name: 0,
             depth_limit,
         }
     }
 
     /// Makes ready for a unit; the first byte to scan is its `<`.
-    pub const fn begin(&mut self, place: Place) {
+    pub fn begin(&mut self, place: Place) {
         self.place = place;
         self.state = State::Text;
-        self.depth = 0;
+        self.open.clear();
     }
 
     /// Goes on with bytes it has not seen: the number of them up to the end of the unit, or `None` if it goes on
@@ -78,6 +84,8 @@ impl Scanner {
         while !rest.is_empty() {
             let (after, unit) = match self.state {
                 State::Text => self.text(rest)?,
+                State::StartName => self.name(rest, State::StartTag),
+                State::EndName => self.name(rest, State::EndTag),
                 State::StartTag => self.start_tag(rest)?,
                 State::Value(quote) => self.value(rest, quote)?,
                 State::EndTag => self.end_tag(rest)?,
@@ -105,6 +113,22 @@ impl Scanner {
         Ok((rest.get(1..).unwrap_or_default(), None))
     }
 
+    // The rest of a name, up to what cannot belong to it, which the next state judges.
+    fn name<'b>(&mut self, bytes: &'b [u8], next: State) -> (&'b [u8], Option<Unit>) {
+        let stop = |&byte: &u8| {
+            matches!(byte, b'>' | b'/' | b'"' | b'\'' | b'<' | b'=')
+                || is_white_space(byte)
+                || is_control(byte)
+        };
+        let end = bytes.iter().position(stop);
+        let (name, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+        self.name = name.iter().fold(self.name, hash);
+        if end.is_some() {
+            self.state = next;
+        }
+        (rest, None)
+    }
+
     fn start_tag<'b>(&mut self, bytes: &'b [u8]) -> Step<'b> {
         let stop =
             |&byte: &u8| matches!(byte, b'>' | b'/' | b'"' | b'\'' | b'<') || is_control(byte);
@@ -116,7 +140,7 @@ impl Scanner {
                 if matches!(self.place, Place::Prolog { .. }) {
                     return Ok((rest, Some(Unit::Header)));
                 }
-                self.depth = self.depth.saturating_add(1);
+                self.open.push(self.name);
                 self.state = State::Text;
             }
             b'/' => self.state = State::Slash,
@@ -150,7 +174,14 @@ impl Scanner {
             return Ok((&[], None));
         };
         match byte {
-            b'>' => Ok((rest, self.close())),
+            b'>' => {
+                let open = self.open.pop();
+                if open.is_some_and(|name| name != self.name) {
+                    return Err(NotWellFormed("an end tag of another element"));
+                }
+                let unit = open.map_or(Some(Unit::StreamEnd), |_| self.close());
+                Ok((rest, unit))
+            }
             b'/' | b'"' | b'\'' | b'<' | b'=' => {
                 Err(NotWellFormed("more than a name in an end tag"))
             }
@@ -237,21 +268,23 @@ impl Scanner {
                 if matches!(self.place, Place::Prolog { .. }) {
                     return Err(NotWellFormed("the stream header closes itself"));
                 }
-                self.depth = self.depth.saturating_add(1);
                 self.close()
             }
             State::EndTagName => {
                 if !may_begin_name(byte) {
                     return Err(NotWellFormed("an end tag without a name"));
                 }
-                self.state = State::EndTag;
+                self.name = hash(NO_NAME, &byte);
+                self.state = State::EndName;
                 None
             }
             // These take more than one byte and never come here.
             State::Text
             | State::Cdata { .. }
+            | State::StartName
             | State::StartTag
             | State::Value(_)
+            | State::EndName
             | State::EndTag => None,
         };
         Ok((rest, unit))
@@ -263,18 +296,19 @@ impl Scanner {
                 return Err(NotWellFormed("an end tag before the stream header"));
             }
             (b'/', Place::Stream) => State::EndTagName,
-            (b'!', Place::Stream) if self.depth > 0 => State::Bang(0),
+            (b'!', Place::Stream) if !self.open.is_empty() => State::Bang(0),
             (b'!', _) => return Err(Restricted("a comment, a document type or a CDATA section")),
             (b'?', Place::Prolog { declaration: true }) => State::Question(0),
             (b'?', _) => return Err(Restricted("a processing instruction")),
             (byte, _) if may_begin_name(byte) => {
-                if self.place == Place::Stream && self.depth >= self.depth_limit {
+                if self.place == Place::Stream && self.open.len() >= self.depth_limit {
                     return Err(TooLarge {
                         what: "elements inside one another",
                         limit: self.depth_limit,
                     });
                 }
-                State::StartTag
+                self.name = hash(NO_NAME, &byte);
+                State::StartName
             }
             _ => return Err(NotWellFormed("a tag without a name")),
         };
@@ -307,21 +341,18 @@ impl Scanner {
         Ok(None)
     }
 
-    // One element fewer is open.
-    const fn close(&mut self) -> Option<Unit> {
+    // An element is closed, and with the outermost one the unit.
+    fn close(&mut self) -> Option<Unit> {
         self.state = State::Text;
-        match self.depth {
-            0 => Some(Unit::StreamEnd),
-            1 => {
-                self.depth = 0;
-                Some(Unit::Element)
-            }
-            _ => {
-                self.depth = self.depth.saturating_sub(1);
-                None
-            }
-        }
+        self.open.is_empty().then_some(Unit::Element)
     }
+}
+
+const NO_NAME: u64 = 0xcbf2_9ce4_8422_2325;
+
+// FNV-1a. Two names of one hash are no danger: the reader finds them.
+const fn hash(hash: u64, byte: &u8) -> u64 {
+    (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3)
 }
 
 fn split_where(bytes: &[u8], stop: impl Fn(&u8) -> bool) -> Option<(u8, &[u8])> {
