@@ -24,7 +24,7 @@ pub use downstream::{Downstream, EncodedDownstream, Priority};
 pub use ids::{InvalidSenderId, MessageId, RegistrationToken, SenderId};
 pub use limits::InvalidMessage;
 pub use nack_code::{NackCode, Retry};
-pub use notification::Notification;
+pub use notification::{InvalidNotification, Notification};
 pub use parse::{Control, FromEndpoint};
 pub use receipt::Receipt;
 pub use request::{FromAppServer, Refusal};
