@@ -8,15 +8,14 @@ use std::time::Duration;
 use ccs_tokio::RegistrationToken;
 use ccs_tokio::proto::message::Target;
 use clap::Args;
-use tokio::time::timeout;
 
 use crate::exit::Failure;
 use crate::login::LoginArgs;
 use crate::message_args::MessageArgs;
 use crate::ndjson::Line;
-use crate::outcome::{Tally, close};
+use crate::outcome::Tally;
 
-/// Sends a message to every device of a file
+/// Send a message to every device of a file
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ccs broadcast --to-file tokens.txt --data news='it works'
@@ -28,9 +27,9 @@ pub struct BroadcastArgs {
     /// File with a token on each line, or - for stdin
     #[arg(long, value_name = "FILE")]
     to_file: PathBuf,
-    /// Seconds for everything to be answered
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<u64>,
+    /// Seconds that a message may wait for its answer; then the connection is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
     #[command(flatten)]
     message: MessageArgs,
     #[command(flatten)]
@@ -39,44 +38,29 @@ pub struct BroadcastArgs {
 
 pub async fn run(args: BroadcastArgs) -> Result<(), Failure> {
     let tokens = args.tokens()?;
+    // Each copy gets its own target.
     let message = args.message.message(Target::Token("".into()))?;
-    let (client, incoming) = args.login.connect().await?;
+    let timeout = Duration::from_secs(args.timeout);
+    let (client, incoming) = args.login.connect(Some(timeout)).await?;
     // Nobody takes what devices send, so it is not acked and stays for another connection.
     drop(incoming);
     let total = tokens.len();
     let mut progress = Progress::new(total);
     let mut tally = Tally::default();
     let mut outcomes = client.broadcast(message, tokens);
-    let work = async {
-        while let Some((token, result)) = outcomes.next().await {
-            tally.report(None, token.as_str(), result);
-            progress.step();
-        }
-    };
-    let in_time = match args.timeout {
-        Some(seconds) => timeout(Duration::from_secs(seconds), work).await.is_ok(),
-        None => {
-            work.await;
-            true
-        }
-    };
+    while let Some((token, result)) = outcomes.next().await {
+        tally.report(None, token.as_str(), result);
+        progress.step();
+    }
     progress.end();
     Line::new("summary")
         .with("messages", total)
         .with("accepted", tally.accepted)
         .with("refused", tally.refused)
         .with("unknown", tally.unknown)
-        .with("unsent", tally.unsent)
+        .with("unsent", tally.unsent + tally.wrong)
         .print();
-    if !in_time {
-        return Err(Failure::TimedOut(format!(
-            "{} of {total} messages were not answered in time; raise --timeout",
-            progress.left()
-        )));
-    }
-    drop(outcomes);
-    close(&client).await;
-    tally.end()
+    tally.end(client.close().await)
 }
 
 impl BroadcastArgs {
@@ -86,8 +70,8 @@ impl BroadcastArgs {
         } else {
             fs::read_to_string(&self.to_file)
         };
-        let text = text
-            .map_err(|error| Failure::Usage(format!("{}: {error}", self.to_file.display())))?;
+        let text =
+            text.map_err(|error| Failure::Usage(format!("{}: {error}", self.to_file.display())))?;
         let tokens: Vec<_> = text
             .lines()
             .map(str::trim)
@@ -104,11 +88,11 @@ impl BroadcastArgs {
     }
 }
 
-/// Progress for people, on stderr, and only where it can be rewritten in place.
+/// Progress for people, on stderr: rewritten in place in a terminal, now and then a line elsewhere.
 struct Progress {
     done: usize,
     total: usize,
-    shown: bool,
+    in_place: bool,
 }
 
 impl Progress {
@@ -116,25 +100,24 @@ impl Progress {
         Self {
             done: 0,
             total,
-            shown: std::io::stderr().is_terminal(),
+            in_place: std::io::stderr().is_terminal(),
         }
     }
 
     fn step(&mut self) {
         self.done += 1;
-        if self.shown && (self.done.is_multiple_of(100) || self.done == self.total) {
-            eprint!("\r{} of {}", self.done, self.total);
+        let Self { done, total, .. } = self;
+        if self.in_place && (done.is_multiple_of(100) || done == total) {
+            eprint!("\r{done} of {total}");
             let _ = std::io::stderr().flush();
+        } else if !self.in_place && (done.is_multiple_of(10_000) || done == total) {
+            eprintln!("ccs: {done} of {total}");
         }
     }
 
     fn end(&self) {
-        if self.shown {
+        if self.in_place {
             eprintln!();
         }
-    }
-
-    fn left(&self) -> usize {
-        self.total - self.done
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ccs_tokio::proto::StreamCondition;
 use ccs_tokio::{ConnectError, ConnectionError};
 
 /// Why the command ended other than well. Each has its own code; clap itself ends with 2 on wrong usage.
@@ -15,7 +16,7 @@ pub enum Failure {
     Login(String),
     /// 4: TLS failed, in most cases since the certificate is not believed.
     Tls(String),
-    /// 5: the endpoint cannot be reached, or went away with messages unanswered.
+    /// 5: the endpoint cannot be reached, or went away.
     Lost(String),
     /// 6: not done in time.
     TimedOut(String),
@@ -37,6 +38,21 @@ impl Failure {
             Self::TimedOut(_) => 6,
             Self::Refused(_) => 7,
             Self::Protocol(_) => 8,
+        }
+    }
+
+    /// The same failure, with more to say.
+    pub fn and(self, more: &str) -> Self {
+        let add = |what: String| format!("{what}\n{more}");
+        match self {
+            Self::Other(error) => Self::Other(anyhow::anyhow!("{error:#}\n{more}")),
+            Self::Usage(what) => Self::Usage(add(what)),
+            Self::Login(what) => Self::Login(add(what)),
+            Self::Tls(what) => Self::Tls(add(what)),
+            Self::Lost(what) => Self::Lost(add(what)),
+            Self::TimedOut(what) => Self::TimedOut(add(what)),
+            Self::Refused(what) => Self::Refused(add(what)),
+            Self::Protocol(what) => Self::Protocol(add(what)),
         }
     }
 }
@@ -75,12 +91,13 @@ impl From<ConnectError> for Failure {
             ConnectError::Tls { .. } => Self::Tls(format!(
                 "{error}\n\
                  hint: name the CA of the endpoint with --ca, and the name in its certificate with --server-name; \
-                 `ccs serve` prints both in its first line"
+                 the first line of `ccs serve` says where its CA is"
             )),
             ConnectError::Unreachable { .. } => Self::Lost(format!(
                 "{error}\nhint: is an endpoint running there? `ccs serve` starts one"
             )),
-            other => Self::Usage(other.to_string()),
+            ConnectError::InvalidServerName(_) => Self::Usage(error.to_string()),
+            other => Self::Other(other.into()),
         }
     }
 }
@@ -89,16 +106,27 @@ impl From<ConnectionError> for Failure {
     fn from(error: ConnectionError) -> Self {
         let what = error.to_string();
         match error {
-            ConnectionError::LoginRefused { .. } => Self::Login(format!(
-                "{what}\n\
-                 hint: the key is taken from --key-file, CCS_KEY_FILE, CCS_KEY or the state folder of `ccs serve`, \
-                 in this order; the sender from --sender, CCS_SENDER or the state folder"
-            )),
+            ConnectionError::LoginRefused { .. } => Self::Login(what),
+            ConnectionError::AnswerTimeout { .. } => {
+                Self::TimedOut(format!("{what}\nhint: raise --timeout, or see --trace"))
+            }
+            // The peer goes away, for reasons of its own.
+            ConnectionError::StreamError {
+                condition:
+                    StreamCondition::ConnectionTimeout
+                    | StreamCondition::Conflict
+                    | StreamCondition::InternalServerError
+                    | StreamCondition::ResourceConstraint
+                    | StreamCondition::SystemShutdown,
+                ..
+            } => Self::Lost(what),
             ConnectionError::NoPlain { .. }
             | ConnectionError::Protocol { .. }
             | ConnectionError::StreamError { .. }
             | ConnectionError::BindRefused { .. }
-            | ConnectionError::HandshakeTimeout { .. } => Self::Protocol(what),
+            | ConnectionError::HandshakeTimeout { .. } => {
+                Self::Protocol(format!("{what}\nhint: --trace shows what was said"))
+            }
             _ => Self::Lost(what),
         }
     }

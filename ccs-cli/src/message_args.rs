@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ccs_tokio::proto::message::{Condition, Priority, Target, Topic};
+use ccs_tokio::proto::message::{Condition, Priority, Target};
 use ccs_tokio::{Data, Downstream, Notification};
 use clap::{Args, ValueEnum};
 
@@ -79,7 +79,7 @@ impl MessageArgs {
             });
         }
         if let Some(key) = &self.collapse_key {
-            message = message.collapse_key(key);
+            message = message.collapse_key(key.as_str());
         }
         if self.receipt {
             message = message.receipt_requested(true);
@@ -117,11 +117,10 @@ impl TargetArgs {
     /// The target, if one was given.
     pub fn target(&self) -> Result<Option<Target>, Failure> {
         match (&self.to, &self.condition) {
-            (Some(to), _) if to.starts_with("/topics/") => Topic::new(to)
-                .map(|topic| Some(Target::Topic(topic)))
+            (Some(to), _) => Target::from_to(to.as_str())
+                .map(Some)
                 .map_err(|error| usage("--to", error)),
-            (Some(to), _) => Ok(Some(Target::Token(to.into()))),
-            (None, Some(condition)) => Condition::new(condition)
+            (None, Some(condition)) => Condition::new(condition.as_str())
                 .map(|condition| Some(Target::Condition(condition)))
                 .map_err(|error| usage("--condition", error)),
             (None, None) => Ok(None),

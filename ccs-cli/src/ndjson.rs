@@ -32,7 +32,10 @@ impl Line {
 
     /// One more member that is JSON already.
     pub fn json(self, name: &str, json: Option<&str>) -> Self {
-        self.maybe(name, json.and_then(|json| serde_json::from_str::<Value>(json).ok()))
+        self.maybe(
+            name,
+            json.and_then(|json| serde_json::from_str::<Value>(json).ok()),
+        )
     }
 
     /// The line as text, with its end.
@@ -47,7 +50,9 @@ impl Line {
     pub fn print(self) {
         let line = self.text();
         let mut stdout = std::io::stdout().lock();
-        let written = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
+        let written = stdout
+            .write_all(line.as_bytes())
+            .and_then(|()| stdout.flush());
         if let Err(error) = written {
             let quiet = error.kind() == ErrorKind::BrokenPipe;
             if !quiet {

@@ -7,6 +7,8 @@ use anstyle::{AnsiColor, Style};
 use ccs_tokio::Tap;
 use ccs_tokio::proto::Direction;
 
+use crate::terminal::visible;
+
 /// A tap that writes each stanza with the seconds since now and its direction: `>` to the peer, `<` from it.
 pub fn tap() -> Tap {
     let start = Instant::now();
@@ -17,6 +19,7 @@ pub fn tap() -> Tap {
         };
         let style = Style::new().fg_color(Some(color.into()));
         let at = start.elapsed().as_secs_f64();
+        let stanza = visible(stanza);
         // A trace that cannot be written is no reason to fail.
         let _ = writeln!(
             anstream::stderr().lock(),
