@@ -133,6 +133,9 @@ impl Sending {
             Ok(Err(error)) => self.tally.report(id.as_deref(), &to, Err(error)),
             Err(why) => self.tally.unsent(id.as_deref(), &to, why),
         }
+        while let Some(outcome) = self.waiting.try_join_next() {
+            self.report(outcome);
+        }
     }
 
     /// Sends a message for each line. A line that is no message is told and passed over. Says whether the end of stdin
@@ -144,6 +147,8 @@ impl Sending {
         let mut over = std::pin::pin!(client.closed());
         loop {
             tokio::select! {
+                // What can be read is told of, even when the connection is over.
+                biased;
                 line = lines.next_line() => {
                     let Some(line) = line? else { return Ok(true) };
                     number += 1;
