@@ -46,6 +46,27 @@ fn the_examples_of_the_help_parse() {
     }
 }
 
+/// The commands in the pages, told by the fences of their languages.
+#[test]
+fn the_examples_of_the_pages_parse() {
+    let pages = [
+        include_str!("../../docs/commands.md"),
+        include_str!("../../docs/old-app-servers.md"),
+    ];
+    let mut parsed = 0;
+    for page in pages {
+        let blocks = page.split("\n```").skip(1).step_by(2);
+        let shell = blocks.filter_map(|block| block.strip_prefix("sh\n"));
+        for words in shell.flat_map(str::lines).filter_map(words) {
+            if let Err(error) = Cli::try_parse_from(&words) {
+                panic!("{words:?}: {error}");
+            }
+            parsed += 1;
+        }
+    }
+    assert!(parsed > 1);
+}
+
 #[test]
 fn a_shell_line_is_taken_apart() {
     let words = words(r#"  echo 'a|b' | ccs send --to "x y" --data k='v w' > file"#);
