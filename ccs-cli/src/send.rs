@@ -35,7 +35,7 @@ pub struct SendArgs {
     #[command(flatten)]
     target: TargetArgs,
     /// Read messages from stdin, one JSON object a line with the fields of the protocol; message_id may be left out
-    #[arg(long, value_name = "-", value_parser = ["-"])]
+    #[arg(long, value_name = "-", value_parser = ["-"], hide_possible_values = true)]
     json: Option<String>,
     /// The message's id; a random one by default
     #[arg(long, conflicts_with = "json")]
