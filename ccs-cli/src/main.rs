@@ -1,15 +1,34 @@
 //! The `ccs` command: a CCS endpoint and an app server in the shell.
 
+mod broadcast;
 mod demo;
+mod exit;
+mod listen;
+mod login;
+mod message_args;
+mod ndjson;
+mod outcome;
+mod send;
+mod serve;
+mod state;
+mod terminal;
+mod trace;
 
+#[cfg(test)]
+mod cli_tests;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
-/// Two-way push that you host: devices send to your server, your server sends to devices, every message is
-/// acknowledged
+use crate::exit::Failure;
+
+/// Two-way push in the shell: send to devices and receive from them, over CCS, the protocol of Google's retired
+/// GCM/FCM XMPP service
 #[derive(Debug, Parser)]
-#[command(name = "ccs", version, arg_required_else_help = true)]
+#[command(name = "ccs", version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -18,18 +37,69 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
+    Serve(serve::ServeArgs),
+    Listen(listen::ListenArgs),
+    Send(send::SendArgs),
+    Broadcast(broadcast::BroadcastArgs),
+    Completions(CompletionsArgs),
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder, which has to exist
+        dir: PathBuf,
+    },
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Demo(args) => demo::run(args).await,
+/// Print a script that completes the command in a shell
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ccs completions bash > ~/.local/share/bash-completion/completions/ccs
+  ccs completions zsh > ~/.zfunc/_ccs
+  ccs completions fish > ~/.config/fish/completions/ccs.fish")]
+struct CompletionsArgs {
+    /// The shell
+    shell: Shell,
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(args) => Ok(demo::run(args).await?),
+        Command::Serve(args) => {
+            let tap = args.trace.then(trace::tap);
+            Ok(serve::run(args, tap).await?)
+        }
+        Command::Listen(args) => listen::run(args).await,
+        Command::Send(args) => send::run(args).await,
+        Command::Broadcast(args) => broadcast::run(args).await,
+        Command::Completions(args) => {
+            clap_complete::generate(
+                args.shell,
+                &mut Cli::command(),
+                "ccs",
+                &mut std::io::stdout(),
+            );
+            Ok(())
+        }
+        Command::Man { dir } => Ok(clap_mangen::generate_to(Cli::command(), dir)?),
+    }
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let ended = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => {
+            let ended = runtime.block_on(run(command));
+            // A read of stdin that nobody waits for any more must not hold up the end.
+            runtime.shutdown_background();
+            ended
+        }
+        Err(error) => Err(error.into()),
     };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("ccs: {error:#}");
-            ExitCode::FAILURE
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal::say(&failure);
+            ExitCode::from(failure.code())
         }
     }
 }

@@ -32,7 +32,7 @@ pub use encode::EncodedDownstream;
 pub use ids::{InvalidSenderId, MessageId, RegistrationToken, SenderId};
 pub use limits::InvalidMessage;
 pub use nack_code::{NackCode, Retry};
-pub use notification::Notification;
+pub use notification::{InvalidNotification, Notification};
 pub use options::Priority;
 pub use parse::{Control, FromEndpoint};
 pub use receipt::Receipt;

@@ -1,6 +1,7 @@
 //! The part of a message that the system shows to a person (`docs/protocol.md` §3.2).
 
 use serde_json::value::RawValue;
+use thiserror::Error;
 
 use super::json::{Object, push_string, read_string};
 use crate::text::Text;
@@ -48,12 +49,13 @@ macro_rules! keys {
                 }
             }
 
-            fn set(&mut self, key: &str, value: Text) {
+            /// Whether there is such a key.
+            fn set(&mut self, key: &str, value: Text) -> bool {
                 match key {
                     $(stringify!($name) => self.$name = Some(value),)+
-                    // A key of a later version: tolerated, and there in the whole body.
-                    _ => {}
+                    _ => return false,
                 }
+                true
             }
 
             fn push_strings<B: bytes::BufMut>(&self, object: &mut Object<'_, B>) {
@@ -92,7 +94,40 @@ keys! {
     color,
 }
 
+/// JSON that is no notification.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidNotification {
+    /// It is no JSON object.
+    #[error("a notification has to be a JSON object")]
+    NoObject,
+    /// No platform knows the key.
+    #[error("a notification has no key {0:?}")]
+    UnknownKey(String),
+    /// The value should be an array of strings, as such or written into a string.
+    #[error("{0:?} has to be an array of strings")]
+    NoList(&'static str),
+}
+
 impl Notification {
+    /// Reads a JSON object. What comes from the wire may have keys of a later version; here a key that is not known is
+    /// a mistake.
+    ///
+    /// # Errors
+    /// It is no object, has a key that is not known, or a list that is none.
+    ///
+    /// ```
+    /// use ccs_proto::message::Notification;
+    ///
+    /// let hello = Notification::from_json(r#"{"title":"Hello"}"#)?;
+    /// assert_eq!(hello.get("title"), Some("Hello"));
+    /// assert!(Notification::from_json(r#"{"titel":"Hello"}"#).is_err());
+    /// # Ok::<(), ccs_proto::message::InvalidNotification>(())
+    /// ```
+    pub fn from_json(json: &str) -> Result<Self, InvalidNotification> {
+        Self::read(json, &mut Err)
+    }
+
     /// What goes into the places of the text behind `body_loc_key`. On the wire it is a JSON array inside a string.
     #[must_use]
     pub fn body_loc_args<T: Into<Text>>(mut self, values: impl IntoIterator<Item = T>) -> Self {
@@ -132,20 +167,37 @@ impl Notification {
         String::from_utf8(json).unwrap_or_default()
     }
 
-    /// Reads the object; the error names what is wrong.
+    /// Reads the object as it comes from the wire; the error names what is wrong.
     pub(super) fn parse(json: &str) -> Result<Self, &'static str> {
-        const NO_OBJECT: &str = "notification";
-        let members: Members<'_> = serde_json::from_str(json).map_err(|_| NO_OBJECT)?;
+        // A key of a later version is there in the whole body.
+        Self::read(json, &mut |_| Ok(())).map_err(|_| "notification")
+    }
+
+    /// Reads the object; `wrong` says what to do about a member that means nothing.
+    fn read(
+        json: &str,
+        wrong: &mut dyn FnMut(InvalidNotification) -> Result<(), InvalidNotification>,
+    ) -> Result<Self, InvalidNotification> {
+        let members: Members<'_> =
+            serde_json::from_str(json).map_err(|_| InvalidNotification::NoObject)?;
         let mut notification = Self::new();
         for (key, value) in members.0 {
             let json = value.get();
             match key.as_str() {
-                "body_loc_args" => notification.body_loc_args = list(json),
-                "title_loc_args" => notification.title_loc_args = list(json),
+                "body_loc_args" => match list(json) {
+                    Some(values) => notification.body_loc_args = Some(values),
+                    None => wrong(InvalidNotification::NoList("body_loc_args"))?,
+                },
+                "title_loc_args" => match list(json) {
+                    Some(values) => notification.title_loc_args = Some(values),
+                    None => wrong(InvalidNotification::NoList("title_loc_args"))?,
+                },
                 key => {
                     let value = read_string(json)
                         .map_or_else(|| Text::from(json), |text| Text::from(&*text));
-                    notification.set(key, value);
+                    if !notification.set(key, value) {
+                        wrong(InvalidNotification::UnknownKey(key.to_owned()))?;
+                    }
                 }
             }
         }

@@ -27,8 +27,12 @@ pub enum Target {
 }
 
 impl Target {
-    /// What a wire message's `to` means: a topic behind the prefix, else a token.
-    pub(super) fn from_to(to: Text) -> Result<Self, InvalidTarget> {
+    /// What a message's `to` means: a topic behind the prefix `/topics/`, else a token.
+    ///
+    /// # Errors
+    /// It begins like a topic and is none.
+    pub fn from_to(to: impl Into<Text>) -> Result<Self, InvalidTarget> {
+        let to = to.into();
         if to.starts_with(TOPIC_PREFIX) {
             Topic::new(to).map(Self::Topic)
         } else {

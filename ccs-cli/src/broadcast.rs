@@ -1,0 +1,123 @@
+//! `ccs broadcast`: one message to many devices.
+
+use std::fs;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ccs_tokio::RegistrationToken;
+use ccs_tokio::proto::message::Target;
+use clap::Args;
+
+use crate::exit::Failure;
+use crate::login::LoginArgs;
+use crate::message_args::MessageArgs;
+use crate::ndjson::Line;
+use crate::outcome::Tally;
+
+/// Send a message to every device of a file
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ccs broadcast --to-file tokens.txt --data news='it works'
+  ccs broadcast --to-file - --data-json '{\"id\":\"7\"}' < tokens.txt
+
+The window is full at all times. Each message's answer is a line, and the last line is a summary.
+Exit codes as for `ccs send`.")]
+pub struct BroadcastArgs {
+    /// File with a token on each line, or - for stdin
+    #[arg(long, value_name = "FILE")]
+    to_file: PathBuf,
+    /// Seconds that a message may wait for its answer; then the connection is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    #[command(flatten)]
+    message: MessageArgs,
+    #[command(flatten)]
+    login: LoginArgs,
+}
+
+pub async fn run(args: BroadcastArgs) -> Result<(), Failure> {
+    let tokens = args.tokens()?;
+    // Each copy gets its own target.
+    let message = args.message.message(Target::Token("".into()))?;
+    let timeout = Duration::from_secs(args.timeout);
+    let (client, incoming) = args.login.connect(Some(timeout)).await?;
+    // Nobody takes what devices send, so it is not acked and stays for another connection.
+    drop(incoming);
+    let total = tokens.len();
+    let mut progress = Progress::new(total);
+    let mut tally = Tally::default();
+    let mut outcomes = client.broadcast(message, tokens);
+    while let Some((token, result)) = outcomes.next().await {
+        tally.report(None, token.as_str(), result);
+        progress.step();
+    }
+    progress.end();
+    Line::new("summary")
+        .with("messages", total)
+        .with("accepted", tally.accepted)
+        .with("refused", tally.refused)
+        .with("unknown", tally.unknown)
+        .with("unsent", tally.unsent + tally.wrong)
+        .print();
+    tally.end(client.close().await)
+}
+
+impl BroadcastArgs {
+    fn tokens(&self) -> Result<Vec<RegistrationToken>, Failure> {
+        let text = if self.to_file.as_os_str() == "-" {
+            std::io::read_to_string(std::io::stdin())
+        } else {
+            fs::read_to_string(&self.to_file)
+        };
+        let text =
+            text.map_err(|error| Failure::Usage(format!("{}: {error}", self.to_file.display())))?;
+        let tokens: Vec<_> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .map(RegistrationToken::from)
+            .collect();
+        if tokens.is_empty() {
+            return Err(Failure::Usage(format!(
+                "{}: no token in it; one on each line is expected",
+                self.to_file.display()
+            )));
+        }
+        Ok(tokens)
+    }
+}
+
+/// Progress for people, on stderr: rewritten in place in a terminal, now and then a line elsewhere.
+struct Progress {
+    done: usize,
+    total: usize,
+    in_place: bool,
+}
+
+impl Progress {
+    fn new(total: usize) -> Self {
+        Self {
+            done: 0,
+            total,
+            in_place: std::io::stderr().is_terminal(),
+        }
+    }
+
+    fn step(&mut self) {
+        self.done += 1;
+        let Self { done, total, .. } = self;
+        if self.in_place && (done.is_multiple_of(100) || done == total) {
+            eprint!("\r{done} of {total}");
+            let _ = std::io::stderr().flush();
+        } else if !self.in_place && (done.is_multiple_of(10_000) || done == total) {
+            eprintln!("ccs: {done} of {total}");
+        }
+    }
+
+    fn end(&self) {
+        if self.in_place {
+            eprintln!();
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Exit codes: why the command ended, for scripts.
+
+use std::fmt;
+
+use ccs_tokio::proto::StreamCondition;
+use ccs_tokio::{ConnectError, ConnectionError};
+
+/// Why the command ended other than well. Each has its own code; clap itself ends with 2 on wrong usage.
+#[derive(Debug)]
+pub enum Failure {
+    /// 1: something on this side, such as a file that cannot be written.
+    Other(anyhow::Error),
+    /// 2: the arguments, environment or input are wrong.
+    Usage(String),
+    /// 3: the endpoint refused the login.
+    Login(String),
+    /// 4: TLS failed, in most cases since the certificate is not believed.
+    Tls(String),
+    /// 5: the endpoint cannot be reached, or went away.
+    Lost(String),
+    /// 6: not done in time.
+    TimedOut(String),
+    /// 7: some messages were refused.
+    Refused(String),
+    /// 8: the peer does not speak the protocol.
+    Protocol(String),
+}
+
+impl Failure {
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Other(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Login(_) => 3,
+            Self::Tls(_) => 4,
+            Self::Lost(_) => 5,
+            Self::TimedOut(_) => 6,
+            Self::Refused(_) => 7,
+            Self::Protocol(_) => 8,
+        }
+    }
+
+    /// The same failure, with more to say.
+    pub fn and(self, more: &str) -> Self {
+        let add = |what: String| format!("{what}\n{more}");
+        match self {
+            Self::Other(error) => Self::Other(anyhow::anyhow!("{error:#}\n{more}")),
+            Self::Usage(what) => Self::Usage(add(what)),
+            Self::Login(what) => Self::Login(add(what)),
+            Self::Tls(what) => Self::Tls(add(what)),
+            Self::Lost(what) => Self::Lost(add(what)),
+            Self::TimedOut(what) => Self::TimedOut(add(what)),
+            Self::Refused(what) => Self::Refused(add(what)),
+            Self::Protocol(what) => Self::Protocol(add(what)),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Other(error) => write!(f, "{error:#}"),
+            Self::Usage(what)
+            | Self::Login(what)
+            | Self::Tls(what)
+            | Self::Lost(what)
+            | Self::TimedOut(what)
+            | Self::Refused(what)
+            | Self::Protocol(what) => f.write_str(what),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Connection(error) => error.into(),
+            ConnectError::Tls { .. } => Self::Tls(format!(
+                "{error}\n\
+                 hint: name the CA of the endpoint with --ca, and the name in its certificate with --server-name; \
+                 the first line of `ccs serve` says where its CA is"
+            )),
+            ConnectError::Unreachable { .. } => Self::Lost(format!(
+                "{error}\nhint: is an endpoint running there? `ccs serve` starts one"
+            )),
+            ConnectError::InvalidServerName(_) => Self::Usage(error.to_string()),
+            other => Self::Other(other.into()),
+        }
+    }
+}
+
+impl From<ConnectionError> for Failure {
+    fn from(error: ConnectionError) -> Self {
+        let what = error.to_string();
+        match error {
+            ConnectionError::LoginRefused { .. } => Self::Login(what),
+            ConnectionError::AnswerTimeout { .. } => {
+                Self::TimedOut(format!("{what}\nhint: raise --timeout, or see --trace"))
+            }
+            // The peer goes away, for reasons of its own.
+            ConnectionError::StreamError {
+                condition:
+                    StreamCondition::ConnectionTimeout
+                    | StreamCondition::Conflict
+                    | StreamCondition::InternalServerError
+                    | StreamCondition::ResourceConstraint
+                    | StreamCondition::SystemShutdown,
+                ..
+            } => Self::Lost(what),
+            ConnectionError::NoPlain { .. }
+            | ConnectionError::Protocol { .. }
+            | ConnectionError::StreamError { .. }
+            | ConnectionError::BindRefused { .. }
+            | ConnectionError::HandshakeTimeout { .. } => {
+                Self::Protocol(format!("{what}\nhint: --trace shows what was said"))
+            }
+            _ => Self::Lost(what),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! `ccs listen`: what devices send, as JSON lines.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use ccs_tokio::proto::message::Receipt;
+use ccs_tokio::{Data, Event, Incoming, Message, Upstream};
+use clap::Args;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::time::{Instant, sleep_until};
+
+use crate::exit::Failure;
+use crate::login::LoginArgs;
+use crate::ndjson::Line;
+use crate::outcome::lost;
+use crate::terminal::say;
+
+/// Print what devices send, a JSON object a line
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  ccs listen
+  ccs listen --count 1 --timeout 30
+  ccs listen --exec ./handle-message
+
+A message is acked as soon as its line is written: that says that somebody may have read it, not
+that it was handled, and what was acked does not come again. With --exec the message is acked when
+the command has handled it: it gets the line as its stdin, exit code 0 acks, anything else does not,
+and the message comes again on a later connection. The command's own output goes to stderr.
+
+Exit codes: 0 at --count or on an interrupt, 2 wrong usage, 3 login refused, 4 TLS, 5 unreachable or
+lost, 6 at --timeout, 8 no CCS endpoint.")]
+pub struct ListenArgs {
+    /// End after so many messages and receipts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// End after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    timeout: Option<u64>,
+    /// Run a command for each message, by the shell, with the message on its stdin
+    #[arg(long, value_name = "CMD")]
+    exec: Option<String>,
+    #[command(flatten)]
+    login: LoginArgs,
+}
+
+pub async fn run(args: ListenArgs) -> Result<(), Failure> {
+    let until = args
+        .timeout
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let mut interrupts = Interrupts::new()?;
+    let mut ended_by = async || {
+        tokio::select! {
+            () = at(until) => Err(Failure::TimedOut("nothing more within --timeout".to_owned())),
+            () = interrupts.next() => Ok(()),
+        }
+    };
+    let (client, mut incoming) = tokio::select! {
+        connected = args.login.connect(None) => connected?,
+        end = ended_by() => return end,
+    };
+    say("listening; an interrupt ends it");
+    let end = tokio::select! {
+        end = args.listen(&mut incoming) => end,
+        end = ended_by() => end,
+    };
+    // Acks that are on their way go out first.
+    let _ = client.close().await;
+    end
+}
+
+async fn at(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What asks the command to end: SIGINT and SIGTERM, or Ctrl-C where there are no signals.
+struct Interrupts {
+    #[cfg(unix)]
+    signals: [tokio::signal::unix::Signal; 2],
+}
+
+impl Interrupts {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            signals: {
+                use tokio::signal::unix::{SignalKind, signal};
+                [
+                    signal(SignalKind::interrupt())?,
+                    signal(SignalKind::terminate())?,
+                ]
+            },
+        })
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        {
+            let [interrupt, terminate] = &mut self.signals;
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+impl ListenArgs {
+    async fn listen(&self, incoming: &mut Incoming) -> Result<(), Failure> {
+        let mut count = 0_u64;
+        while self.count.is_none_or(|wanted| count < wanted) {
+            match incoming.next().await {
+                Some(Event::Upstream(message)) => {
+                    count += 1;
+                    let line = upstream(&message);
+                    self.handle(message, line).await?;
+                }
+                Some(Event::Receipt(message)) => {
+                    count += 1;
+                    let line = receipt(&message);
+                    self.handle(message, line).await?;
+                }
+                Some(Event::Draining) => Line::new("draining").print(),
+                Some(Event::Closed(end)) => {
+                    let error = end.as_ref().err().map(ToString::to_string);
+                    Line::new("closed").maybe("error", error).print();
+                    return Err(lost(end));
+                }
+                Some(Event::Ignored(ignored)) => say(format!("passed over: {ignored:?}")),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Prints the line and acks, or lets the command decide.
+    async fn handle<B>(&self, message: Message<B>, line: Line) -> Result<(), Failure> {
+        let handled = match &self.exec {
+            None => true,
+            Some(command) => execute(command, &line).await?,
+        };
+        line.print();
+        if handled {
+            // A connection that ended meanwhile is told by the next event; the message comes again.
+            let _ = message.ack();
+        }
+        Ok(())
+    }
+}
+
+/// Whether the command ended with 0.
+async fn execute(command: &str, line: &Line) -> Result<bool, Failure> {
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::piped())
+        // stdout is for lines of ours only.
+        .stdout(std::io::stderr())
+        .kill_on_drop(true)
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A command need not read its stdin.
+        let _ = stdin.write_all(line.text().as_bytes()).await;
+    }
+    let status = child.wait().await?;
+    if !status.success() {
+        say(format!(
+            "{command:?} ended with {status}; the message is not acked"
+        ));
+    }
+    Ok(status.success())
+}
+
+fn upstream(message: &Upstream) -> Line {
+    Line::new("upstream")
+        .with("from", message.from().as_str())
+        .with("message_id", message.message_id().as_str())
+        .maybe("category", message.category())
+        .json("data", message.data().map(Data::as_json))
+        .maybe("time_to_live", message.time_to_live())
+}
+
+fn receipt(receipt: &Receipt) -> Line {
+    Line::new("receipt")
+        .with("message_id", receipt.message_id().as_str())
+        .with(
+            "original_message_id",
+            receipt.original_message_id().as_str(),
+        )
+        .maybe("device", receipt.device().map(ToString::to_string))
+        .maybe("at", receipt.sent_at())
+}

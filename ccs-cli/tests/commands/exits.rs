@@ -1,0 +1,110 @@
+//! Every exit code, provoked on purpose.
+
+use std::io::Write;
+use std::net::TcpListener;
+
+use tokio::process::Command;
+
+use crate::endpoint::{Greeting, Running, certificates, folder, start, write_private};
+use crate::run::{bare, ccs, run};
+
+/// Runs the command and compares its exit code and a part of what it says.
+async fn ends(command: Command, code: i32, says: &str) {
+    let shown = format!("{command:?}");
+    let ran = run(command).await;
+    assert_eq!(ran.code, code, "{shown}: {ran:?}");
+    assert!(ran.stderr.contains(says), "{shown}: {ran:?}");
+}
+
+fn send(endpoint: &Running, to: &str) -> Command {
+    ccs(endpoint, &["send", "--to", to, "--timeout", "1"])
+}
+
+/// A port where nobody listens: taken, and given back.
+fn closed_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port().to_string()
+}
+
+/// A port where somebody answers in clear.
+fn plain_port() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    std::thread::spawn(move || {
+        if let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_exit_code() {
+    let endpoint = start(Greeting::default()).await;
+    let other_ca = folder().join("other.pem");
+    std::fs::write(&other_ca, certificates().0).unwrap();
+    let other_ca = other_ca.to_str().unwrap();
+    let other_key = folder().join("other-key");
+    write_private(&other_key, "wrong\n");
+    let other_key = other_key.to_str().unwrap();
+
+    ends(send(&endpoint, "phone-1"), 0, "").await;
+    let listen = ccs(&endpoint, &["listen", "--count", "0"]);
+    ends(listen, 2, "--count").await;
+    ends(ccs(&endpoint, &["send"]), 2, "one of --to").await;
+    ends(bare(&["send", "--to", "x"]), 2, "no sender id").await;
+    let wrong_key = ccs(&endpoint, &["send", "--to", "x", "--key-file", other_key]);
+    ends(wrong_key, 3, other_key).await;
+    let wrong_sender = ccs(&endpoint, &["listen", "--sender", "1"]);
+    ends(wrong_sender, 3, "--sender or CCS_SENDER").await;
+    let wrong_ca = ccs(&endpoint, &["send", "--to", "x", "--ca", other_ca]);
+    ends(wrong_ca, 4, "--ca").await;
+    let wrong_name = ccs(&endpoint, &["listen", "--server-name", "example.com"]);
+    ends(wrong_name, 4, "--server-name").await;
+    let plain = ccs(&endpoint, &["send", "--to", "x", "--port", &plain_port()]);
+    ends(plain, 4, "TLS").await;
+    let nobody = ccs(&endpoint, &["listen", "--port", &closed_port()]);
+    ends(nobody, 5, "cannot be reached").await;
+    ends(send(&endpoint, "cut-1"), 5, "outcome unknown").await;
+    ends(send(&endpoint, "silent-1"), 6, "--timeout").await;
+    let nothing = ccs(&endpoint, &["listen", "--timeout", "1"]);
+    ends(nothing, 6, "--timeout").await;
+    ends(send(&endpoint, "bad-1"), 7, "refused").await;
+    ends(send(&endpoint, "broken-1"), 8, "invalid-xml").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_is_cut_off_is_told() {
+    let endpoint = start(Greeting {
+        upstream: vec![ccs_tokio::Upstream::new("phone-1", "u-1")],
+        cut_after: Some(1),
+        ..Greeting::default()
+    })
+    .await;
+    let ran = run(ccs(&endpoint, &["listen"])).await;
+    assert_eq!(ran.code, 5, "{ran:?}");
+    assert_eq!(ran.events(&[]), ["upstream", "closed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_go_before_the_environment_and_that_before_the_state_folder() {
+    let endpoint = start(Greeting::default()).await;
+    let key = endpoint.state_file("key");
+    let send = |arguments: &[&str]| ccs(&endpoint, &[&["send", "--to", "x"], arguments].concat());
+
+    let mut environment = send(&[]);
+    environment.env("CCS_SENDER", "1");
+    ends(environment, 3, "CCS_SENDER").await;
+    let mut flag = send(&["--sender", crate::endpoint::SENDER]);
+    flag.env("CCS_SENDER", "1");
+    ends(flag, 0, "").await;
+    let mut key_itself = send(&[]);
+    key_itself.env("CCS_KEY", "wrong");
+    ends(key_itself, 3, "the key from CCS_KEY;").await;
+    let mut key_file = send(&["--key-file", key.to_str().unwrap()]);
+    key_file.env("CCS_KEY", "wrong");
+    ends(key_file, 0, "").await;
+    let mut host = send(&["--host", "localhost"]);
+    host.env("CCS_HOST", "nowhere.invalid");
+    ends(host, 0, "").await;
+}
