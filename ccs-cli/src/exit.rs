@@ -5,6 +5,8 @@ use std::fmt;
 use ccs_tokio::proto::StreamCondition;
 use ccs_tokio::{ConnectError, ConnectionError};
 
+use crate::serve::ServeError;
+
 /// Why the command ended other than well. Each has its own code; clap itself ends with 2 on wrong usage.
 #[derive(Debug)]
 pub enum Failure {
@@ -24,6 +26,8 @@ pub enum Failure {
     Refused(String),
     /// 8: the peer does not speak the protocol.
     Protocol(String),
+    /// `ccs serve` says by itself which code it is.
+    Serve(ServeError),
 }
 
 impl Failure {
@@ -38,6 +42,7 @@ impl Failure {
             Self::TimedOut(_) => 6,
             Self::Refused(_) => 7,
             Self::Protocol(_) => 8,
+            Self::Serve(error) => error.exit_code(),
         }
     }
 
@@ -53,6 +58,7 @@ impl Failure {
             Self::TimedOut(what) => Self::TimedOut(add(what)),
             Self::Refused(what) => Self::Refused(add(what)),
             Self::Protocol(what) => Self::Protocol(add(what)),
+            Self::Serve(error) => Self::Serve(error),
         }
     }
 }
@@ -61,6 +67,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Other(error) => write!(f, "{error:#}"),
+            Self::Serve(error) => write!(f, "{error}"),
             Self::Usage(what)
             | Self::Login(what)
             | Self::Tls(what)
@@ -69,6 +76,12 @@ impl fmt::Display for Failure {
             | Self::Refused(what)
             | Self::Protocol(what) => f.write_str(what),
         }
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        Self::Serve(error)
     }
 }
 

@@ -137,6 +137,16 @@ impl Peer {
             .act(|machine| machine.connection.ack(token, canonical))
     }
 
+    /// Acks a message twice, as a fault would; see [`ServerConnection::ack_twice`].
+    ///
+    /// # Errors
+    /// As for [`ack`](Self::ack).
+    pub fn ack_twice(&self, token: AnswerToken) -> Result<(), AnswerError> {
+        self.handle
+            .shared
+            .act(|machine| machine.connection.ack_twice(token))
+    }
+
     /// Refuses a message; see [`ServerConnection::nack`].
     ///
     /// # Errors

@@ -208,6 +208,20 @@ impl ServerConnection {
         Ok(())
     }
 
+    /// Acks a message twice, as a fault would: for endpoints that put app servers to the test.
+    ///
+    /// # Errors
+    /// As for [`ack`](Self::ack).
+    pub fn ack_twice(&mut self, token: AnswerToken) -> Result<(), AnswerError> {
+        let Unanswered { target, message_id } = self.spend(token)?;
+        for _ in 0..2 {
+            self.wire
+                .push(|out| envelope::push_ack(out, &target, message_id.as_str(), None));
+        }
+        self.answered.accepted(message_id);
+        Ok(())
+    }
+
     /// Refuses a message. Its id may be used again.
     ///
     /// # Errors
