@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::body::{MAX_DEPTH, is_too_deep};
-use super::json::{is_clean, push_json, push_string, read_string};
+use super::json::{push_json, push_string, read_string};
 use crate::text::Text;
 
 /// Key and value pairs, kept as the JSON object that goes over the wire.
@@ -83,18 +83,14 @@ impl Data {
         Self::from_json(&json)
     }
 
-    /// A part of a body that was read already: valid JSON, and an object. It is copied only if it has characters that
-    /// could not be sent on.
+    /// A part of a body that was read already: valid JSON, and an object. It stays as it came, without a copy; what XML
+    /// would have to escape is escaped when it is sent on.
     pub(super) fn from_part(part: Text) -> Self {
-        if is_clean(&part) {
-            return Self(part);
-        }
-        let mut safe = Vec::with_capacity(part.len());
-        push_json(&mut safe, &part);
-        Self(text(safe))
+        Self(part)
     }
 
-    /// The JSON text. It never needs an XML reference, and holds nothing that XML forbids, wherever it came from.
+    /// The JSON text. Of a payload that was built here it never needs an XML reference; one that was received is as it
+    /// came.
     #[must_use]
     pub fn as_json(&self) -> &str {
         self.0.as_str()

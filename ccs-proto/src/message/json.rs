@@ -21,12 +21,6 @@ pub(crate) fn push_json(out: &mut impl BufMut, json: &str) {
     push_escaped(out, json, false);
 }
 
-/// Whether [`push_json`] would change nothing; U+F000 and above count as if it did.
-pub(crate) fn is_clean(json: &str) -> bool {
-    let suspect = |byte: u8| byte == 0xef || matches!(byte, b'<' | b'>' | b'&');
-    !json.bytes().fold(false, |any, byte| any | suspect(byte))
-}
-
 fn push_escaped(out: &mut impl BufMut, text: &str, quotes: bool) {
     let bytes = text.as_bytes();
     // Nearly every text needs nothing. Without an early exit this loop becomes vector code. 0xef begins U+FFFE, and much
@@ -112,10 +106,10 @@ impl<'a, B: BufMut> Object<'a, B> {
         self.out.put_slice(if value { b"true" } else { b"false" });
     }
 
-    /// JSON text that carries nothing that XML forbids.
+    /// JSON text, with what XML forbids or would have to escape written as JSON escapes.
     pub(crate) fn raw(&mut self, name: &str, json: &str) {
         self.name(name);
-        self.out.put_slice(json.as_bytes());
+        push_json(self.out, json);
     }
 
     pub(crate) fn close(self) {
