@@ -58,6 +58,14 @@ pub enum ConnectionError {
         /// What the peer did.
         what: String,
     },
+    /// We ended the stream with a stream error, for a reason of our own.
+    #[error("the stream was ended from this side: {condition}{}", detail(.text))]
+    Ended {
+        /// The condition that was sent.
+        condition: StreamCondition,
+        /// The explanation that was sent.
+        text: Option<String>,
+    },
     /// The stream was not bound in time.
     #[error("no bound stream after {} s; is the peer a CCS endpoint, and alive?", .after.as_secs())]
     HandshakeTimeout {

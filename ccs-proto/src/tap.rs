@@ -18,7 +18,8 @@ type Look = dyn Fn(ConnectionId, Direction, &str) + Send + Sync;
 
 /// A function that is shown every stanza as it is on the wire, but for SASL bodies, of which it is told the length only.
 ///
-/// It is called while the connection is at work, so it should be quick: write a line, or hand it on.
+/// It is called while the connection is at work and, in the driver, locked: it should be quick, write a line or hand it
+/// on, and must not use the connection's handles.
 ///
 /// ```
 /// use ccs_proto::{ClientConfig, Direction, Tap};

@@ -304,3 +304,50 @@ async fn an_endpoint_sends_in_the_order_of_asking() {
     in_time(waiting).await.expect("sent");
     assert_eq!(received(&mut incoming).await.message_id().as_str(), "u-1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_whose_events_nobody_takes_can_send_all_the_same() {
+    let (client, mut incoming, peer, events) = pair(client_config()).await;
+    drop(events);
+    let acking = tokio::spawn(async move {
+        let mut acked = 0;
+        while acked < 3_000 {
+            received(&mut incoming).await.ack().expect("still open");
+            acked += 1;
+        }
+        acked
+    });
+    for n in 0..3_000 {
+        in_time(peer.send(upstream(n))).await.expect("a place");
+    }
+    assert_eq!(in_time(acking).await.expect("no panic"), 3_000);
+    in_time(client.close()).await.expect("in order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_says_no_goodbye_and_an_ending_says_whose_it_is() {
+    let (client, mut incoming, peer, mut events) = pair(client_config()).await;
+    peer.cut();
+    assert_eq!(
+        closed(&mut incoming).await,
+        Err(ConnectionError::UnexpectedEof)
+    );
+    drop((client, events));
+
+    let (_client, mut incoming, peer, events_of_another) = pair(client_config()).await;
+    events = events_of_another;
+    peer.end_with(StreamCondition::SystemShutdown, "back in a minute");
+    let told = closed(&mut incoming).await.expect_err("a stream error");
+    assert!(
+        told.to_string()
+            .contains("system-shutdown (back in a minute)"),
+        "{told}"
+    );
+    while let Some(event) = in_time(events.next()).await {
+        if let ServerEvent::Closed(Err(own)) = event {
+            assert!(own.to_string().contains("ended from this side"), "{own}");
+            return;
+        }
+    }
+    panic!("the endpoint's own end was not told");
+}

@@ -207,6 +207,10 @@ impl Wire {
                 self.end.farewell = Some((condition.clone(), what.clone()));
                 self.close();
             }
+            ConnectionError::Ended { condition, text } => {
+                self.end.farewell = Some((condition.clone(), text.clone().unwrap_or_default()));
+                self.close();
+            }
             ConnectionError::UnexpectedEof | ConnectionError::Transport { .. } => {
                 self.end.cut = true;
             }

@@ -186,7 +186,7 @@ impl Slot {
     }
 }
 
-impl super::client::ClientMachine {
+impl super::client_machine::ClientMachine {
     /// Nobody waits for this answer any more; one that is there already becomes an event.
     fn unclaim(&mut self, id: &MessageId) {
         if let Some(Slot::One {

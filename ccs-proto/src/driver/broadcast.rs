@@ -10,7 +10,8 @@ use std::task::{Context, Poll, Waker, ready};
 use futures_core::Stream;
 
 use super::answer::{SendError, Slot};
-use super::client::{ClientMachine, Handle};
+use super::client::Handle;
+use super::client_machine::ClientMachine;
 use super::shared::remember;
 use super::waiters::Ticket;
 use crate::message::{Ack, Downstream, MessageId, RegistrationToken, Target};

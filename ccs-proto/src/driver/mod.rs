@@ -9,9 +9,11 @@
 mod answer;
 mod broadcast;
 mod client;
+mod client_machine;
 mod incoming;
 mod run;
 mod server;
+mod server_machine;
 mod shared;
 mod waiters;
 
@@ -20,10 +22,12 @@ use std::task::{Context, Poll};
 
 pub use answer::{Answer, SendError};
 pub use broadcast::Broadcast;
-pub use client::{Client, ClientMachine, OwnedPermit, Reserve, client};
+pub use client::{Client, OwnedPermit, Reserve, client};
+pub use client_machine::ClientMachine;
 pub use incoming::{Event, Incoming, Message};
 pub use run::Driver;
-pub use server::{Login, Peer, PeerEvents, ServerMachine, Verdict, server};
+pub use server::{Login, Peer, PeerEvents, Verdict, server};
+pub use server_machine::ServerMachine;
 
 use crate::time::Time;
 

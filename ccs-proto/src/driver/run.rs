@@ -179,7 +179,10 @@ impl<T: Transport + Unpin, R: Timer + Unpin, M: Machine> Future for Driver<T, R,
             let read = this.read(cx, now);
             let wrote = this.write(cx, now);
             if let Some(end) = this.shared.look(|machine| machine.end()) {
-                ready!(this.poll_close(cx));
+                // A transport that failed, or was cut on purpose, is not said goodbye to.
+                if !matches!(end, Err(ConnectionError::Transport { .. })) {
+                    ready!(this.poll_close(cx));
+                }
                 this.done = true;
                 return Poll::Ready(end);
             }

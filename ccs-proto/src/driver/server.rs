@@ -1,18 +1,17 @@
 //! The endpoint's handle for one connection.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
-use bytes::BytesMut;
 use futures_core::Stream;
 
 use super::run::Driver;
-use super::shared::{Machine, Shared, remember};
-use super::waiters::{Ticket, Waiters};
+use super::server_machine::{Ask, ServerMachine};
+use super::shared::{Shared, remember};
+use super::waiters::Ticket;
 use super::{Timer, Transport};
 use crate::error::ConnectionError;
 use crate::ledger::ConnectionId;
@@ -20,7 +19,6 @@ use crate::message::{NackCode, Receipt, RegistrationToken, SenderId, Upstream};
 use crate::server::{
     AnswerError, AnswerToken, AuthRequest, SendError, ServerConnection, ServerEvent,
 };
-use crate::time::Time;
 use crate::xmpp::StreamCondition;
 
 /// Puts a connection, a transport and a timer together. The login is the first thing to wait for: see [`Login`].
@@ -252,6 +250,9 @@ impl fmt::Debug for Peer {
 }
 
 /// The events of one connection. The stream ends after [`ServerEvent::Closed`].
+///
+/// Dropping it means that nobody takes messages any more: they are not answered, and the app server sends them again on
+/// another connection.
 pub struct PeerEvents {
     handle: Arc<Handle>,
     ended: bool,
@@ -281,6 +282,14 @@ impl PeerEvents {
             }
             None => Poll::Pending,
         }
+    }
+}
+
+impl Drop for PeerEvents {
+    fn drop(&mut self) {
+        self.handle
+            .shared
+            .act(|machine| machine.events_dropped = true);
     }
 }
 
@@ -327,103 +336,5 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.ask(Ask::Close);
-    }
-}
-
-/// What needs the clock, and so waits for the driver.
-#[derive(Debug)]
-enum Ask {
-    Login(AuthRequest, Verdict),
-    Drain,
-    End(StreamCondition, String),
-    Close,
-    Cut,
-}
-
-/// The connection and those who wait for it.
-#[derive(Debug)]
-pub struct ServerMachine {
-    connection: ServerConnection,
-    asked: VecDeque<Ask>,
-    waiters: Waiters,
-    events: Option<Waker>,
-    /// To be woken once the lock is free.
-    woken: Vec<Waker>,
-}
-
-impl ServerMachine {
-    fn new(connection: ServerConnection) -> Self {
-        Self {
-            connection,
-            asked: VecDeque::new(),
-            waiters: Waiters::default(),
-            events: None,
-            woken: Vec::new(),
-        }
-    }
-}
-
-impl Machine for ServerMachine {
-    fn tick(&mut self, now: Time) {
-        while let Some(ask) = self.asked.pop_front() {
-            match ask {
-                // The request is this connection's own, so neither gives it back.
-                Ask::Login(request, Verdict::Accept) => {
-                    let _ = self.connection.accept(now, request);
-                }
-                Ask::Login(request, Verdict::Reject) => {
-                    let _ = self.connection.reject(now, request);
-                }
-                Ask::Drain => self.connection.drain(now),
-                Ask::End(condition, text) => self.connection.end_with(now, condition, &text),
-                Ask::Close => self.connection.close(now),
-                Ask::Cut => self.connection.transport_failed(now, "cut by the endpoint"),
-            }
-        }
-        self.connection.handle_timeout(now);
-    }
-
-    fn wants_input(&self) -> bool {
-        self.connection.wants_input()
-    }
-
-    // The error ends the connection and shows in `end`.
-    fn receive(&mut self, now: Time, input: &[u8]) {
-        let _ = self.connection.receive(now, input);
-    }
-
-    fn receive_eof(&mut self, now: Time) {
-        let _ = self.connection.receive_eof(now);
-    }
-
-    fn transport_failed(&mut self, now: Time, what: String) {
-        self.connection.transport_failed(now, what);
-    }
-
-    fn poll_transmit(&mut self, now: Time, out: &mut BytesMut) -> bool {
-        self.connection.poll_transmit(now, out)
-    }
-
-    fn poll_timeout(&self) -> Option<Time> {
-        self.connection.poll_timeout()
-    }
-
-    fn end(&self) -> Option<Result<(), ConnectionError>> {
-        self.connection.end()
-    }
-
-    fn take_woken(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.woken)
-    }
-
-    fn notify(&mut self) {
-        if !self.connection.is_open() {
-            self.waiters.wake_all(&mut self.woken);
-        } else if self.connection.capacity() > 0 {
-            self.waiters.wake_first(&mut self.woken);
-        }
-        if self.connection.has_events() {
-            self.woken.extend(self.events.take());
-        }
     }
 }

@@ -259,7 +259,8 @@ impl ServerConnection {
 
     /// Announces that this connection will be closed: new messages are refused from here on, what is under way is
     /// finished, and the stream ends when nothing is open any more, or after
-    /// [`drain_timeout`](ServerConfig::drain_timeout).
+    /// [`drain_timeout`](ServerConfig::drain_timeout). Before the stream is bound there is nothing to drain, and nothing
+    /// happens: close it, or drain it later.
     pub fn drain(&mut self, now: Time) {
         if self.draining_since.is_none() && self.takes_messages() {
             self.draining_since = Some(now);
@@ -272,7 +273,8 @@ impl ServerConnection {
     /// ([`SystemShutdown`](StreamCondition::SystemShutdown)).
     pub fn end_with(&mut self, now: Time, condition: StreamCondition, text: &str) {
         self.wire.tick(now);
-        self.fail(ConnectionError::protocol(condition, text));
+        let text = Some(text.to_owned()).filter(|text| !text.is_empty());
+        self.fail(ConnectionError::Ended { condition, text });
         self.report_closed(now);
     }
 
