@@ -2,6 +2,7 @@
 
 mod state;
 mod support;
+mod together;
 
 use ccs_tokio::{
     Client, Config, Downstream, Event, Incoming, Message, SendError, Upstream, connect,

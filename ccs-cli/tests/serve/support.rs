@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
 use ccs_tokio::{ApiKey, Client, Config, Incoming, Trust, connect};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -186,4 +191,31 @@ fn schema() -> BTreeMap<String, BTreeMap<String, bool>> {
         (event, members.collect())
     })
     .collect()
+}
+
+/// TLS over a socket, as a test that owns the CA does it by hand.
+pub fn over_tls(tcp: TcpStream, ca: &str) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let tls = ClientConnection::new(Arc::new(config), name).unwrap();
+    StreamOwned::new(tls, tcp)
+}
+
+/// Reads until the peer has said this.
+pub fn read_until(stream: &mut impl Read, what: &str) {
+    let mut heard = Vec::new();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&heard).ends_with(what) {
+        stream.read_exact(&mut byte).unwrap();
+        heard.push(byte[0]);
+    }
 }
