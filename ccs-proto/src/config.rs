@@ -38,7 +38,8 @@ pub struct ClientConfig {
     pub session: bool,
     /// Downstream messages sent and not yet answered, at most. Default: 100 (`docs/protocol.md` §9).
     pub window: usize,
-    /// Undelivered events at which reading stops. Default: 1,000, ten windows of a conforming endpoint.
+    /// Undelivered events at which reading stops; it also stops at twice as many un-acked messages. Default: 1,000, ten
+    /// windows of a conforming endpoint.
     pub inbox_messages: usize,
     /// Bytes of undelivered events at which reading stops. Default: 8 MiB.
     pub inbox_bytes: usize,

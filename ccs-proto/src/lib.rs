@@ -46,7 +46,7 @@ pub mod driver;
 pub mod internals;
 
 pub use client::{
-    AckError, AckToken, Blocked, ClientConnection, ClientEvent, DuplicateId, Finished, Ignored,
+    AckError, AckToken, Blocked, ClientConnection, ClientEvent, Finished, Ignored, NotAccepted,
     Outcome, Permit, Place,
 };
 pub use config::{ClientConfig, DEFAULT_DOMAIN, ServerConfig, TransportSecurity};

@@ -16,7 +16,7 @@ use ccs_proto::{
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -35,7 +35,7 @@ pub struct Config {
     pub server_name: Option<String>,
     /// Whom to believe. Default: the public authorities.
     pub trust: Trust,
-    /// How long TCP and TLS may take. Default: 10 s. The login has its own time in `client`.
+    /// How long TCP and TLS may take together. Default: 10 s. The login has its own time in `client`.
     pub connect_timeout: Duration,
     /// The connection's settings.
     pub client: ClientConfig,
@@ -158,6 +158,7 @@ async fn dial(config: &Config) -> Result<TlsStream<TcpStream>, ConnectError> {
         port: *port,
         error,
     };
+    let started = Instant::now();
     let stream = timeout(
         config.connect_timeout,
         TcpStream::connect((host.as_str(), *port)),
@@ -169,7 +170,7 @@ async fn dial(config: &Config) -> Result<TlsStream<TcpStream>, ConnectError> {
     stream.set_nodelay(true).map_err(unreachable)?;
     let connector = TlsConnector::from(config.trust.client_config());
     timeout(
-        config.connect_timeout,
+        config.connect_timeout.saturating_sub(started.elapsed()),
         connector.connect(server_name, stream),
     )
     .await

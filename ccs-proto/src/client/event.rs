@@ -148,10 +148,17 @@ pub enum Blocked {
     Closed,
 }
 
-/// A message with the same id is under way on this connection. The message comes back.
+/// A message was not accepted although there was a place for it. It comes back.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("message {} is under way already; give each message its own id", .0.id())]
-pub struct DuplicateId(pub Box<EncodedDownstream>);
+#[non_exhaustive]
+pub enum NotAccepted {
+    /// A message with the same id is under way on this connection.
+    #[error("message {} is under way already; give each message its own id", .0.id())]
+    Duplicate(Box<EncodedDownstream>),
+    /// The connection drains or ends, since the place was taken.
+    #[error("message {} was not accepted: {}", .0.id(), .1)]
+    Blocked(Box<EncodedDownstream>, Blocked),
+}
 
 /// What a connection leaves behind.
 #[derive(Debug)]

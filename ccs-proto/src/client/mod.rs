@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 pub use event::{
-    AckError, AckToken, Blocked, ClientEvent, DuplicateId, Finished, Ignored, Outcome,
+    AckError, AckToken, Blocked, ClientEvent, Finished, Ignored, NotAccepted, Outcome,
 };
 pub use permit::{Permit, Place};
 
@@ -25,6 +25,8 @@ use crate::time::Time;
 use crate::xmpp::StreamCondition;
 use crate::xmpp::stream::push_client_header;
 use handshake::Stage;
+#[cfg(feature = "driver")]
+use receive::ANSWER_BYTES;
 
 /// One connection of an app server, without I/O.
 ///
@@ -61,6 +63,8 @@ pub struct ClientConnection {
     closing_since: Option<Time>,
     pings: u32,
     pings_unheard: u32,
+    /// The last ping of a silence.
+    pinged: Time,
     closed_reported: bool,
 }
 
@@ -102,6 +106,7 @@ impl ClientConnection {
             closing_since: None,
             pings: 0,
             pings_unheard: 0,
+            pinged: now,
             closed_reported: false,
             config,
         }
@@ -270,18 +275,30 @@ impl ClientConnection {
         self.inbox.pop_answer()
     }
 
+    /// An answer that nobody waits for, as an event among the others.
+    #[cfg(feature = "driver")]
+    pub(crate) fn return_answer(&mut self, message_id: MessageId, outcome: Outcome) {
+        let event = ClientEvent::Answered {
+            message_id,
+            outcome,
+        };
+        self.inbox.push(self.wire.now(), ANSWER_BYTES, event);
+    }
+
     /// Acks the message that came with `token`. Acks never wait for the window.
     ///
     /// # Errors
     /// A token of another connection comes back; on an ended stream nothing can be acked.
     pub fn ack(&mut self, token: AckToken) -> Result<(), AckError> {
+        // What cannot be acked any more stays in the books, as un-acked.
+        if self.wire.is_ending() && token.connection() == self.id {
+            return Err(AckError::Closed);
+        }
         let unacked = self
             .unsettled
             .settle(token.0)
             .map_err(|TokenError(token)| AckError::Foreign(AckToken(token)))?;
-        if self.wire.is_ending() {
-            return Err(AckError::Closed);
-        }
+        self.inbox.set_unacked(self.unsettled.len());
         self.wire.push(|out| {
             envelope::push_client_ack(out, &unacked.to, unacked.message_id.as_str());
         });

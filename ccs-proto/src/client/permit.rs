@@ -1,6 +1,6 @@
 //! Places in the window: who holds one can send, and gives it back if he does not.
 
-use super::{ClientConnection, DuplicateId};
+use super::{ClientConnection, NotAccepted};
 use crate::ledger::ConnectionId;
 use crate::message::EncodedDownstream;
 
@@ -21,16 +21,21 @@ impl<'a> Permit<'a> {
     /// answer comes as [`Answered`](super::ClientEvent::Answered).
     ///
     /// # Errors
-    /// The message comes back when its id is under way on this connection.
-    pub fn send(mut self, message: EncodedDownstream) -> Result<(), DuplicateId> {
-        match self.connection.take() {
-            Some(connection) => connection
-                .window
-                .enqueue(message.id().clone(), message)
-                .map_err(|message| DuplicateId(Box::new(message))),
-            // Taken only by methods that consume the permit.
-            None => Ok(()),
+    /// The message comes back when its id is under way on this connection, or when the connection drains or ends since
+    /// the place was taken.
+    pub fn send(mut self, message: EncodedDownstream) -> Result<(), NotAccepted> {
+        // Taken only by methods that consume the permit.
+        let Some(connection) = self.connection.take() else {
+            return Ok(());
+        };
+        if let Err(why) = connection.sendable() {
+            connection.window.give_back();
+            return Err(NotAccepted::Blocked(Box::new(message), why));
         }
+        connection
+            .window
+            .enqueue(message.id().clone(), message)
+            .map_err(|message| NotAccepted::Duplicate(Box::new(message)))
     }
 
     /// Keeps the place beyond the borrow, for an adapter's owned permit.

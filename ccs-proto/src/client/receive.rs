@@ -14,7 +14,7 @@ use crate::xmpp::message::{ErrorElement, Gcm, MessageStanza};
 use crate::xmpp::{Stanza, StreamCondition};
 
 /// What an answer counts for in the inbox: its ids and words, roughly.
-const ANSWER_BYTES: usize = 512;
+pub(super) const ANSWER_BYTES: usize = 512;
 
 impl ClientConnection {
     pub(super) fn read(&mut self, now: Time, mut input: &[u8]) -> Result<(), ConnectionError> {
@@ -168,7 +168,10 @@ impl ClientConnection {
 
     fn issue(&mut self, now: Time, to: Text, message_id: &MessageId) -> AckToken {
         let message_id = message_id.clone();
-        AckToken(self.unsettled.issue(Unacked { to, message_id }, now))
+        let token = self.unsettled.issue(Unacked { to, message_id }, now);
+        // The event that follows notes since when it is too many.
+        self.inbox.set_unacked(self.unsettled.len());
+        AckToken(token)
     }
 
     fn nack(&mut self, now: Time, nack: Nack) {

@@ -81,17 +81,20 @@ impl ClientConnection {
         }
     }
 
+    /// One ping a call at most: however late it comes, the peer has a whole interval for its answer.
     fn ping_if_silent(&mut self, now: Time) {
-        while due(self.ping_deadline(), now) {
-            if self.pings_unheard >= self.config.missed_pings {
-                let after = now - self.wire.last_received;
-                return self.wire.fail(ConnectionError::PeerSilent { after });
-            }
-            self.pings_unheard = self.pings_unheard.saturating_add(1);
-            self.pings = self.pings.wrapping_add(1);
-            let id = format!("ping-{}", self.pings);
-            self.wire.push(|out| push_ping(out, &id));
+        if !due(self.ping_deadline(), now) {
+            return;
         }
+        if self.pings_unheard >= self.config.missed_pings {
+            let after = now - self.wire.last_received;
+            return self.wire.fail(ConnectionError::PeerSilent { after });
+        }
+        self.pings_unheard = self.pings_unheard.saturating_add(1);
+        self.pinged = now;
+        self.pings = self.pings.wrapping_add(1);
+        let id = format!("ping-{}", self.pings);
+        self.wire.push(|out| push_ping(out, &id));
     }
 
     fn handshake_deadline(&self) -> Option<Time> {
@@ -99,11 +102,11 @@ impl ClientConnection {
         waiting.then(|| self.started + self.config.handshake_timeout)
     }
 
+    /// While nothing is read, silence is not the peer's.
     fn ping_deadline(&self) -> Option<Time> {
-        let waiting = self.stage.is_bound() && !self.wire.is_ending();
-        let intervals = self.pings_unheard.saturating_add(1);
-        waiting
-            .then(|| self.wire.last_received + self.config.ping_interval.saturating_mul(intervals))
+        let waiting = self.stage.is_bound() && !self.wire.is_ending() && self.wants_input();
+        let since = self.wire.last_received.max(self.pinged);
+        waiting.then(|| since + self.config.ping_interval)
     }
 
     fn answer_deadline(&self) -> Option<Time> {

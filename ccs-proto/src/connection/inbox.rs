@@ -18,6 +18,8 @@ pub(crate) struct Inbox<E> {
     bytes: usize,
     max_events: usize,
     max_bytes: usize,
+    /// Events that were taken and not settled. Who takes without end and settles nothing is full as well.
+    unsettled: usize,
     full_since: Option<Time>,
 }
 
@@ -37,8 +39,15 @@ impl<E> Inbox<E> {
             bytes: 0,
             max_events,
             max_bytes,
+            unsettled: 0,
             full_since: None,
         }
+    }
+
+    /// How many of the events that were ever pushed wait to be settled.
+    pub(crate) fn set_unacked(&mut self, unsettled: usize) {
+        self.unsettled = unsettled;
+        self.note_fullness(None);
     }
 
     pub(crate) fn push(&mut self, now: Time, bytes: usize, event: E) {
@@ -103,7 +112,8 @@ impl<E> Inbox<E> {
 
     pub(crate) fn is_full(&self) -> bool {
         let events = self.deliveries.len().saturating_add(self.answers.len());
-        events >= self.max_events || self.bytes >= self.max_bytes
+        let too_many = events >= self.max_events || self.unsettled / 2 >= self.max_events;
+        too_many || self.bytes >= self.max_bytes
     }
 
     /// When it will have been full for `patience`.

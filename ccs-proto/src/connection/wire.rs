@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use memchr::memmem;
 
 use super::{TRANSMIT_BYTES, due};
 use crate::error::ConnectionError;
@@ -39,6 +40,8 @@ pub(crate) struct Wire {
     /// Afterwards all in one.
     batch: BytesMut,
     bound: bool,
+    /// What the peer says before it is logged in is not shown: it may be a secret in the wrong place.
+    hides_input: bool,
     /// The last moment that the caller told.
     now: Time,
     pub(crate) last_received: Time,
@@ -86,6 +89,7 @@ impl Wire {
             elements: VecDeque::new(),
             batch: BytesMut::new(),
             bound: false,
+            hides_input: false,
             now,
             last_received: now,
             last_sent: now,
@@ -96,6 +100,11 @@ impl Wire {
     /// The caller's clock, told at the start of each call.
     pub(crate) fn tick(&mut self, now: Time) {
         self.now = now;
+    }
+
+    #[cfg(feature = "driver")]
+    pub(crate) fn now(&self) -> Time {
+        self.now
     }
 
     /// The next thing in `input`, which is advanced past it. `None` when the input is used up.
@@ -140,6 +149,9 @@ impl Wire {
                     let read = reader.element(element).and_then(xmpp::read);
                     match &read {
                         Ok(Stanza::Auth(auth)) => show(auth.redacted().as_bytes()),
+                        Ok(_) if self.tap.is_some() && (self.hides_input || is_login(element)) => {
+                            show(format!("[{} bytes, not shown]", element.len()).as_bytes());
+                        }
                         Ok(_) => show(element),
                         // Not shown: where the secrets are is not known. The error says what is wrong.
                         Err(_) => {}
@@ -156,6 +168,11 @@ impl Wire {
     /// A new stream header comes next, as after the login.
     pub(crate) fn restart(&mut self) {
         self.framer.restart();
+    }
+
+    /// Shows the tap nothing of what the peer says, but headers and how much else, until `false` is told.
+    pub(crate) fn hide_input(&mut self, hides: bool) {
+        self.hides_input = hides;
     }
 
     /// From here on elements are batched into one write. Until then each goes alone, since a client is known that
@@ -199,7 +216,10 @@ impl Wire {
     /// Ends the stream because of `error`. A peer that broke the protocol is told so. How a stream ended does not change
     /// once it is over.
     pub(crate) fn fail(&mut self, error: ConnectionError) {
-        if self.end.failure.is_some() || self.is_over() {
+        let was_over = self.is_over();
+        // Whatever else is the matter: without a transport there is nothing to wait for.
+        self.end.cut |= matches!(error, ConnectionError::Transport { .. });
+        if self.end.failure.is_some() || was_over {
             return;
         }
         match &error {
@@ -211,9 +231,8 @@ impl Wire {
                 self.end.farewell = Some((condition.clone(), text.clone().unwrap_or_default()));
                 self.close();
             }
-            ConnectionError::UnexpectedEof | ConnectionError::Transport { .. } => {
-                self.end.cut = true;
-            }
+            ConnectionError::UnexpectedEof => self.end.cut = true,
+            ConnectionError::Transport { .. } => {}
             _ => self.close(),
         }
         self.end.failure = Some(error);
@@ -311,6 +330,13 @@ impl Wire {
         self.show(out.get(before..).unwrap_or_default());
         self.end.ours = Closing::Sent(self.now);
     }
+}
+
+/// Whether an element may carry a secret although it is no login where a login belongs: XEP-0078's, or SASL's again.
+fn is_login(element: &[u8]) -> bool {
+    let holds = |name: &[u8]| memmem::find(element, name).is_some();
+    !holds(b"<mechanism")
+        && (holds(b"urn:ietf:params:xml:ns:xmpp-sasl") || holds(b"jabber:iq:auth"))
 }
 
 fn wrong_header(name: &str) -> ConnectionError {

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::client::Handle;
 use super::shared::remember;
-use crate::client::Blocked;
+use crate::client::{Blocked, Outcome};
 use crate::error::ConnectionError;
 use crate::message::{Ack, Downstream, InvalidMessage, MessageId, Nack, Retry, StanzaError};
 
@@ -70,6 +70,14 @@ impl SendError {
         }
     }
 
+    pub(super) fn result(outcome: Outcome) -> Result<Ack, Self> {
+        match outcome {
+            Outcome::Accepted(ack) => Ok(ack),
+            Outcome::Refused(nack) => Err(Self::Refused(Box::new(nack))),
+            Outcome::Rejected(error) => Err(Self::Rejected(Box::new(error))),
+        }
+    }
+
     /// Whether and where to send the message again.
     #[must_use]
     pub fn retry(&self) -> Retry {
@@ -97,14 +105,16 @@ fn reason(error: &Option<Box<ConnectionError>>) -> String {
 pub struct Answer {
     handle: Arc<Handle>,
     id: MessageId,
+    send: u64,
     waiting: bool,
 }
 
 impl Answer {
-    pub(super) fn new(handle: Arc<Handle>, id: MessageId) -> Self {
+    pub(super) fn new(handle: Arc<Handle>, id: MessageId, send: u64) -> Self {
         Self {
             handle,
             id,
+            send,
             waiting: true,
         }
     }
@@ -119,7 +129,7 @@ impl Answer {
     pub fn detach(mut self) {
         self.waiting = false;
         self.handle.shared.act(|machine| {
-            machine.unclaim(&self.id);
+            machine.unclaim(&self.id, self.send);
         });
     }
 }
@@ -132,14 +142,14 @@ impl Future for Answer {
         let result = this
             .handle
             .shared
-            .look(|machine| match machine.slots.get_mut(&this.id) {
+            .look(|machine| match machine.slots.get_mut(&this.send) {
                 Some(Slot::One { waker, result }) => {
                     if result.is_none() {
                         remember(waker, cx.waker());
                     }
                     let result = result.take();
                     if result.is_some() {
-                        machine.slots.remove(&this.id);
+                        machine.slots.remove(&this.send);
                     }
                     result
                 }
@@ -159,8 +169,8 @@ impl Drop for Answer {
     fn drop(&mut self) {
         if self.waiting {
             self.handle.shared.act(|machine| {
-                machine.connection.cancel(&self.id);
-                machine.unclaim(&self.id);
+                machine.cancel(&self.id, self.send);
+                machine.unclaim(&self.id, self.send);
             });
         }
     }
@@ -188,13 +198,13 @@ impl Slot {
 
 impl super::client_machine::ClientMachine {
     /// Nobody waits for this answer any more; one that is there already becomes an event.
-    fn unclaim(&mut self, id: &MessageId) {
+    fn unclaim(&mut self, id: &MessageId, send: u64) {
         if let Some(Slot::One {
             result: Some(result),
             ..
-        }) = self.slots.remove(id)
+        }) = self.slots.remove(&send)
         {
-            self.unclaimed.push_back((id.clone(), result));
+            self.let_go(id.clone(), result);
         }
     }
 }

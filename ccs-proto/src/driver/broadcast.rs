@@ -30,7 +30,7 @@ pub struct Broadcast<I: Iterator> {
     upcoming: Option<RegistrationToken>,
     group: u64,
     ticket: Option<Ticket>,
-    sent: BTreeMap<MessageId, RegistrationToken>,
+    sent: BTreeMap<MessageId, (u64, RegistrationToken)>,
 }
 
 impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
@@ -80,7 +80,7 @@ impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
         cx: &mut Context<'_>,
     ) -> Poll<ControlFlow<Option<Outcome>>> {
         if let Some((id, result)) = machine.take_settled(self.group, cx.waker())
-            && let Some(token) = self.sent.remove(&id)
+            && let Some((_, token)) = self.sent.remove(&id)
         {
             return Poll::Ready(ControlFlow::Break(Some((token, result))));
         }
@@ -100,8 +100,8 @@ impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
             Err(why) => Err(SendError::not_sent(message, why)),
         };
         Poll::Ready(match accepted {
-            Ok(id) => {
-                self.sent.insert(id, token);
+            Ok((id, send)) => {
+                self.sent.insert(id, (send, token));
                 ControlFlow::Continue(())
             }
             Err(error) => ControlFlow::Break(Some((token, Err(error)))),
@@ -123,8 +123,8 @@ impl<I: Iterator> Drop for Broadcast<I> {
             if let Some(ticket) = self.ticket.take() {
                 machine.leave_line(ticket);
             }
-            for id in self.sent.keys() {
-                machine.connection.cancel(id);
+            for (id, (send, _)) in &self.sent {
+                machine.cancel(id, *send);
             }
             machine.close_group(self.group);
         });
@@ -175,7 +175,9 @@ impl ClientMachine {
 
     fn close_group(&mut self, group: u64) {
         if let Some(group) = self.groups.remove(&group) {
-            self.unclaimed.extend(group.settled);
+            for (id, outcome) in group.settled {
+                self.let_go(id, outcome);
+            }
         }
         self.slots
             .retain(|_, slot| !matches!(slot, Slot::Group(of) if *of == group));

@@ -248,11 +248,11 @@ impl OwnedPermit {
     pub fn send(mut self, message: Downstream) -> Result<Answer, SendError> {
         let handle = Arc::clone(&self.handle);
         let place = self.place.take();
-        let id = handle.shared.act(|machine| {
+        let (id, send) = handle.shared.act(|machine| {
             let slot = Slot::waiting();
             machine.accept(place, message, slot)
         })?;
-        Ok(Answer::new(handle, id))
+        Ok(Answer::new(handle, id, send))
     }
 }
 

@@ -9,7 +9,7 @@ use super::answer::{SendError, Slot};
 use super::broadcast::Group;
 use super::shared::{Machine, remember};
 use super::waiters::{Ticket, Waiters};
-use crate::client::{Blocked, ClientConnection, ClientEvent, DuplicateId, Outcome, Place};
+use crate::client::{Blocked, ClientConnection, ClientEvent, NotAccepted, Outcome, Place};
 use crate::error::ConnectionError;
 use crate::message::{Ack, Downstream, EncodedDownstream, MessageId};
 use crate::time::Time;
@@ -21,10 +21,15 @@ pub struct ClientMachine {
     id_prefix: String,
     next_id: u64,
     pub(super) waiters: Waiters,
-    /// Who waits for which answer.
-    pub(super) slots: BTreeMap<MessageId, Slot>,
+    /// Who waits for which answer, or has one that he has not taken yet. Ids come again once they are answered, so each
+    /// send has a number of its own.
+    pub(super) slots: BTreeMap<u64, Slot>,
+    /// The send that each id under way belongs to.
+    pub(super) under_way: BTreeMap<MessageId, u64>,
+    next_send: u64,
     pub(super) groups: BTreeMap<u64, Group>,
-    /// Outcomes that nobody waits for any more.
+    /// Messages without an answer that nobody waits for any more, once the connection drains or is over. Answers that
+    /// nobody waits for are events of the connection like any other.
     pub(super) unclaimed: VecDeque<(MessageId, Result<Ack, SendError>)>,
     pub(super) incoming: Option<Waker>,
     /// Nobody takes events: they are dropped, which is not acking.
@@ -36,9 +41,6 @@ pub struct ClientMachine {
     woken: Vec<Waker>,
 }
 
-/// Outcomes without a taker at which reading stops.
-const UNCLAIMED: usize = 1_000;
-
 impl ClientMachine {
     pub(super) fn new(connection: ClientConnection, id_prefix: String) -> Self {
         Self {
@@ -47,6 +49,8 @@ impl ClientMachine {
             next_id: 0,
             waiters: Waiters::default(),
             slots: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            next_send: 0,
             groups: BTreeMap::new(),
             unclaimed: VecDeque::new(),
             incoming: None,
@@ -106,7 +110,7 @@ impl ClientMachine {
         place: Option<Place>,
         message: Downstream,
         slot: Slot,
-    ) -> Result<MessageId, SendError> {
+    ) -> Result<(MessageId, u64), SendError> {
         let Some(place) = place else {
             return Err(SendError::not_sent(message, Blocked::Closed));
         };
@@ -122,18 +126,18 @@ impl ClientMachine {
             }
         };
         let id = encoded.id().clone();
-        if self.connection.capacity() == 0 && self.connection.is_ending() {
-            self.give_back(place);
+        let Ok(permit) = self.connection.resume(place) else {
             return Err(SendError::not_sent(message, Blocked::Closed));
-        }
-        match self.connection.resume(place) {
-            Ok(permit) => permit
-                .send(encoded)
-                .map_err(|DuplicateId(_)| SendError::Duplicate(id.clone()))?,
-            Err(_) => return Err(SendError::not_sent(message, Blocked::Closed)),
-        }
-        self.slots.insert(id.clone(), slot);
-        Ok(id)
+        };
+        permit.send(encoded).map_err(|refused| match refused {
+            NotAccepted::Duplicate(_) => SendError::Duplicate(id.clone()),
+            NotAccepted::Blocked(_, why) => SendError::not_sent(message, why),
+        })?;
+        let send = self.next_send;
+        self.next_send = self.next_send.wrapping_add(1);
+        self.slots.insert(send, slot);
+        self.under_way.insert(id.clone(), send);
+        Ok((id, send))
     }
 
     pub(super) fn wait_for_events(&mut self, waker: &Waker) {
@@ -147,20 +151,41 @@ impl ClientMachine {
 
     /// Gives an outcome to whoever waits for it.
     fn settle(&mut self, id: MessageId, outcome: Result<Ack, SendError>) {
-        match self.slots.get_mut(&id) {
+        let send = self.under_way.remove(&id);
+        match send.and_then(|send| self.slots.get_mut(&send)) {
             Some(Slot::One { waker, result }) => {
                 *result = Some(outcome);
                 self.woken.extend(waker.take());
             }
             Some(Slot::Group(group)) => {
                 let group = *group;
-                self.slots.remove(&id);
+                if let Some(send) = send {
+                    self.slots.remove(&send);
+                }
                 match self.groups.get_mut(&group) {
                     Some(group) => group.settled(id, outcome, &mut self.woken),
-                    None => self.unclaimed.push_back((id, outcome)),
+                    None => self.let_go(id, outcome),
                 }
             }
-            None => self.unclaimed.push_back((id, outcome)),
+            None => self.let_go(id, outcome),
+        }
+    }
+
+    /// Nobody waits for this outcome: it becomes an event, under the bounds of all events.
+    pub(super) fn let_go(&mut self, id: MessageId, outcome: Result<Ack, SendError>) {
+        let outcome = match outcome {
+            Ok(ack) => Outcome::Accepted(ack),
+            Err(SendError::Refused(nack)) => Outcome::Refused(*nack),
+            Err(SendError::Rejected(error)) => Outcome::Rejected(*error),
+            Err(lost) => return self.unclaimed.push_back((id, Err(lost))),
+        };
+        self.connection.return_answer(id, outcome);
+    }
+
+    /// Takes back a message of this send that was not handed out yet.
+    pub(super) fn cancel(&mut self, id: &MessageId, send: u64) {
+        if self.under_way.get(id) == Some(&send) && self.connection.cancel(id).is_some() {
+            self.under_way.remove(id);
         }
     }
 
@@ -171,12 +196,7 @@ impl ClientMachine {
             outcome,
         }) = self.connection.poll_answer()
         {
-            let outcome = match outcome {
-                Outcome::Accepted(ack) => Ok(ack),
-                Outcome::Refused(nack) => Err(SendError::Refused(Box::new(nack))),
-                Outcome::Rejected(error) => Err(SendError::Rejected(Box::new(error))),
-            };
-            self.settle(message_id, outcome);
+            self.settle(message_id, SendError::result(outcome));
         }
         let why = match self.end() {
             Some(_) => Blocked::Closed,
@@ -208,7 +228,7 @@ impl Machine for ClientMachine {
     }
 
     fn wants_input(&self) -> bool {
-        self.connection.wants_input() && self.unclaimed.len() < UNCLAIMED
+        self.connection.wants_input()
     }
 
     // The error ends the connection and shows in `end`.

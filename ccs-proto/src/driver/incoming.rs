@@ -159,8 +159,16 @@ fn deliver(handle: &Arc<Handle>, event: ClientEvent) -> Option<Event> {
         ClientEvent::AckOverdue { message_id } => Event::AckOverdue { message_id },
         ClientEvent::Ignored(ignored) => Event::Ignored(ignored),
         ClientEvent::Closed(end) => Event::Closed(end),
-        // Those who wait know by themselves, and answers were taken out ahead.
-        ClientEvent::Bound { .. } | ClientEvent::Answered { .. } => return None,
+        // Those who wait for an answer got it ahead; this one nobody waits for.
+        ClientEvent::Answered {
+            message_id,
+            outcome,
+        } => Event::Answered {
+            message_id,
+            result: SendError::result(outcome),
+        },
+        // Those who wait for it know by themselves.
+        ClientEvent::Bound { .. } => return None,
     })
 }
 

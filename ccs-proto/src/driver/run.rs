@@ -69,9 +69,11 @@ impl<T: Transport, R: Timer, M: Machine> Driver<T, R, M> {
                 break;
             }
             match self.transport.poll_read(cx, &mut self.read) {
-                Poll::Ready(Ok(0)) => {
-                    self.eof = true;
-                    self.shared.drive(|machine| machine.receive_eof(now));
+                Poll::Ready(Ok(0)) => self.end_of_input(now),
+                // What rustls says of a peer that closed without `close_notify`. The end of an XMPP stream is told in the
+                // stream itself, so it is the core that knows whether something was cut off.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.end_of_input(now);
                 }
                 Poll::Ready(Ok(count)) => {
                     let input = self.read.get(..count).unwrap_or_default();
@@ -83,6 +85,11 @@ impl<T: Transport, R: Timer, M: Machine> Driver<T, R, M> {
             progress = true;
         }
         progress
+    }
+
+    fn end_of_input(&mut self, now: Time) {
+        self.eof = true;
+        self.shared.drive(|machine| machine.receive_eof(now));
     }
 
     /// Whether anything was written. Flushes once nothing is left to write.

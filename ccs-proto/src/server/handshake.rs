@@ -124,6 +124,7 @@ impl ServerConnection {
         }
         self.wire.push(|out| out.extend_from_slice(SUCCESS));
         self.wire.restart();
+        self.wire.hide_input(false);
         self.stage = Stage::RestartedHeader;
         let held = std::mem::take(&mut self.held);
         // An error is kept and returned by the next `receive`.

@@ -53,6 +53,8 @@ pub struct ServerConnection {
     answered: Answered,
     upstreams: Upstreams,
     draining_since: Option<Time>,
+    /// Input was not wanted when last asked, so silence is not the peer's.
+    deaf: bool,
     /// Text between stanzas: since when it is counted, how much there was, and whether this is more of it.
     stray_since: Time,
     stray_bytes: usize,
@@ -72,6 +74,9 @@ impl ServerConnection {
     /// process.
     #[must_use]
     pub fn new(config: Arc<ServerConfig>, id: ConnectionId, nonce: Nonce, now: Time) -> Self {
+        let tap = config.tap.clone();
+        let mut wire = Wire::new(id, config.limits, tap, StreamCondition::InvalidXml, now);
+        wire.hide_input(true);
         Self {
             id,
             nonce,
@@ -81,18 +86,13 @@ impl ServerConnection {
             jid: None,
             held: BytesMut::new(),
             login_bytes: 0,
-            wire: Wire::new(
-                id,
-                config.limits,
-                config.tap.clone(),
-                StreamCondition::InvalidXml,
-                now,
-            ),
+            wire,
             inbox: Inbox::new(config.inbox_messages, config.inbox_bytes),
             unanswered: Unsettled::new(id),
             answered: Answered::new(config.remembered_ids),
             upstreams: Upstreams::new(config.upstream_window),
             draining_since: None,
+            deaf: false,
             stray_since: now,
             stray_bytes: 0,
             in_stray_text: false,
@@ -107,13 +107,13 @@ impl ServerConnection {
         self.id
     }
 
-    /// Whether to read from the transport: not while a login waits for its decision, nor while the app server's window
-    /// is used up, nor while undelivered events are at their bound. What one read held may overshoot the bounds. Once
+    /// Whether to read from the transport: not while a login waits for its decision, nor while the app server has more
+    /// under way than its window, nor while undelivered events are at their bound. What one read held may overshoot the bounds. Once
     /// the stream is being ended the window stops nothing, so that the app server's end of it is read.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         !matches!(self.stage, Stage::Deciding)
-            && (self.wire.is_ending() || self.unanswered.len() < self.config.window)
+            && (self.wire.is_ending() || self.unanswered.len() <= self.config.window)
             && !self.inbox.is_full()
             && !self.wire.is_backed_up()
             && self.wire.failure().is_none()
@@ -128,6 +128,7 @@ impl ServerConnection {
     pub fn receive(&mut self, now: Time, input: &[u8]) -> Result<(), ConnectionError> {
         self.wire.tick(now);
         let result = self.read(now, input);
+        self.deaf = !self.wants_input();
         self.report_closed(now);
         result
     }
@@ -241,14 +242,13 @@ impl ServerConnection {
     }
 
     fn spend(&mut self, token: AnswerToken) -> Result<Unanswered, AnswerError> {
-        let unanswered = self
-            .unanswered
-            .settle(token.0)
-            .map_err(|TokenError(token)| AnswerError::Foreign(AnswerToken(token)))?;
-        if self.wire.is_ending() {
+        // What cannot be answered any more stays in the books, as unanswered.
+        if self.wire.is_ending() && token.connection() == self.id {
             return Err(AnswerError::Closed);
         }
-        Ok(unanswered)
+        self.unanswered
+            .settle(token.0)
+            .map_err(|TokenError(token)| AnswerError::Foreign(AnswerToken(token)))
     }
 
     /// Downstream messages that the application has not answered.

@@ -26,6 +26,10 @@ impl ServerConnection {
     /// Lets time pass. Calling it early or late does no harm: what is due is done, what is not is not.
     pub fn handle_timeout(&mut self, now: Time) {
         self.wire.tick(now);
+        if self.deaf {
+            self.deaf = !self.wants_input();
+            self.wire.last_received = now;
+        }
         if !self.is_closed() {
             if due(self.handshake_deadline(), now) {
                 let after = self.config.handshake_timeout;
@@ -69,7 +73,8 @@ impl ServerConnection {
     }
 
     fn dead_deadline(&self) -> Option<Time> {
-        let after = self.config.dead_after.filter(|_| self.takes_messages())?;
+        let listening = self.takes_messages() && !self.deaf;
+        let after = self.config.dead_after.filter(|_| listening)?;
         Some(self.wire.last_received + after)
     }
 

@@ -1,5 +1,6 @@
 //! What goes to the app server under its window: upstream messages and receipts.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -12,6 +13,9 @@ use crate::time::Time;
 /// Prefix of a receipt's id before the id of the message that it confirms (`docs/protocol.md` §8).
 const RECEIPT_PREFIX: &str = "dr2:";
 
+/// Forgotten receipts whose late acks are still known for what they are.
+const FORGOTTEN: usize = 1_000;
+
 /// A device chooses its own ids, so two devices may use the same one: the key is both.
 type Key = (MessageId, RegistrationToken);
 
@@ -19,6 +23,8 @@ type Key = (MessageId, RegistrationToken);
 pub(super) struct Upstreams {
     messages: Window<Key, Upstream>,
     receipts: Window<MessageId, Receipt>,
+    /// Receipts that made room for others, oldest first: their acks may still come.
+    forgotten: VecDeque<MessageId>,
 }
 
 /// What an ack settled.
@@ -42,6 +48,7 @@ impl Upstreams {
         Self {
             messages: Window::new(window),
             receipts: Window::new(window),
+            forgotten: VecDeque::new(),
         }
     }
 
@@ -81,10 +88,24 @@ impl Upstreams {
         {
             return Settled::Message(message);
         }
-        if id.as_str().starts_with(RECEIPT_PREFIX) {
+        if id.as_str().starts_with(RECEIPT_PREFIX) || self.forgotten.contains(&prefixed) {
             Settled::LateReceipt
         } else {
             Settled::Nothing
+        }
+    }
+
+    /// Forgets the oldest receipt without an ack, if there is no room for another.
+    fn make_room(&mut self) {
+        if self.receipts.capacity() > 0 {
+            return;
+        }
+        if let Some(oldest) = self.receipts.oldest().map(|(id, _)| id.clone()) {
+            self.receipts.settle(&oldest);
+            self.forgotten.push_back(oldest);
+            if self.forgotten.len() > FORGOTTEN {
+                self.forgotten.pop_front();
+            }
         }
     }
 
@@ -173,12 +194,8 @@ impl ServerConnection {
         if !self.takes_messages() {
             return Err(SendError::Closed(Box::new(receipt)));
         }
+        self.upstreams.make_room();
         let receipts = &mut self.upstreams.receipts;
-        if receipts.capacity() == 0
-            && let Some(oldest) = receipts.oldest().map(|(id, _)| id.clone())
-        {
-            receipts.settle(&oldest);
-        }
         if receipts.reserve().is_err() {
             return Err(SendError::WindowFull(Box::new(receipt)));
         }
