@@ -29,7 +29,8 @@ pub struct AppServer {
     current: watch::Sender<Client>,
     registered: Mutex<BTreeSet<RegistrationToken>>,
     next_id: AtomicU64,
-    handled: AtomicU64,
+    /// Upstream messages that came, in the order in which they came.
+    came: AtomicU64,
     /// Handlers at work.
     working: watch::Sender<usize>,
 }
@@ -52,7 +53,7 @@ impl AppServer {
             current: watch::Sender::new(client),
             registered: Mutex::default(),
             next_id: AtomicU64::new(1),
-            handled: AtomicU64::new(0),
+            came: AtomicU64::new(0),
             working: watch::Sender::new(0),
         });
         tokio::spawn(Arc::clone(&server).receive_all(incoming, opened));
@@ -73,9 +74,12 @@ impl AppServer {
             match event {
                 Event::Upstream(message) => {
                     self.working.send_modify(|working| *working += 1);
+                    // Counted here, where messages are still in order: handlers run beside each other, and would make
+                    // the planted mistake hit other messages in each run.
+                    let number = self.came.fetch_add(1, Ordering::Relaxed) + 1;
                     let server = Arc::clone(&self);
                     tokio::spawn(async move {
-                        server.take(message).await;
+                        server.take(message, number).await;
                         server.working.send_modify(|working| *working -= 1);
                     });
                 }
@@ -94,12 +98,11 @@ impl AppServer {
     }
 
     /// Handles, then acks: what fails is not acked and comes again. The planted mistake is the other order.
-    async fn take(&self, message: Message<Upstream>) {
-        let count = self.handled.fetch_add(1, Ordering::Relaxed) + 1;
+    async fn take(&self, message: Message<Upstream>, number: u64) {
         let upstream = (*message).clone();
         if self.plant == Some(Plant::AckEarly) {
             let _ = message.ack();
-            if count.is_multiple_of(FAILS_EACH) {
+            if number.is_multiple_of(FAILS_EACH) {
                 return;
             }
             let _ = self.handle(&upstream).await;

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 /// Lines of one kind that a chapter shows before it only counts them.
 const SHOWN: usize = 3;
+/// Lost messages that a story names before it only counts them.
+const LOST_SHOWN: usize = 20;
 
 const TITLE: Style = Style::new().bold();
 const GOOD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
@@ -105,14 +107,24 @@ impl Screen {
         }
     }
 
-    /// Something that did not arrive.
-    pub fn lost(&self, phone: &str, content: &str) {
+    /// What did not arrive: all of it for a program, and for people what fits on a screen.
+    pub fn lost(&self, lost: &[(String, String)]) {
         if self.json {
-            return self.event(&json!({"event": "lost", "phone": phone, "content": content}));
+            for (phone, content) in lost {
+                self.event(&json!({"event": "lost", "phone": phone, "content": content}));
+            }
+            return;
         }
-        self.line(&format!(
-            "   {BAD}lost{BAD:#} {phone} never got {content:?}"
-        ));
+        for (phone, content) in lost.iter().take(LOST_SHOWN) {
+            self.line(&format!(
+                "   {BAD}lost{BAD:#} {phone} never got {content:?}"
+            ));
+        }
+        if let Some(more @ 1..) = lost.len().checked_sub(LOST_SHOWN) {
+            self.line(&format!(
+                "   {FAINT}... and {more} more, all named with --json{FAINT:#}"
+            ));
+        }
     }
 
     /// The last line of a story: how many were lost.

@@ -263,9 +263,7 @@ impl Story<'_> {
             ("refused, as it should be", counts.refused.to_string()),
             ("seconds", format!("{seconds:.2}")),
         ]);
-        for (phone, content) in counts.lost.iter().take(5) {
-            self.screen.lost(phone, content);
-        }
+        self.screen.lost(&counts.lost);
         self.screen.verdict(counts.losses());
         self.screen.summary(&json!({
             "event": "summary",
