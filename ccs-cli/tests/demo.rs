@@ -58,6 +58,11 @@ fn every_json_line_is_an_event_and_the_last_one_counts() {
     // A content for each of them, 3 of the broadcast, the difficult one, the confirmed one, 30 in flight.
     assert_eq!(summary["expected"], 55);
     assert_eq!(summary["delivered"], 55);
+    // The app server and the phones say the same of the same messages.
+    assert_eq!(summary["upstream_handled"], 20);
+    assert_eq!(summary["accepted"], 55);
+    assert_eq!(summary["broadcast"], 3);
+    assert_eq!(summary["disagreements"], serde_json::json!([]));
     assert_eq!(summary["receipts_acked"], 1);
     assert_eq!(summary["refused"], 1);
     assert_eq!(summary["lost"], 0);
@@ -75,6 +80,11 @@ fn an_app_server_that_acks_first_is_found_out() {
     let lost = summary["lost"].as_u64().unwrap();
     let named = stdout(&output).matches("\"event\":\"lost\"").count();
     assert!(lost > 0, "{summary}");
+    assert_eq!(
+        summary["upstream_sent"].as_u64().unwrap() - summary["upstream_handled"].as_u64().unwrap(),
+        lost,
+        "what was acked and not handled is what is lost"
+    );
     assert_eq!(named as u64, lost, "each one is named");
     let again = demo(&["--plant", "ack-early", "--json"]);
     assert_eq!(
