@@ -41,6 +41,7 @@ fn the_story_ends_with_nothing_lost() {
         assert!(text.contains(&format!("\n{chapter}. ")), "{text}");
     }
     assert!(!text.contains('\u{1b}'), "no colours in a pipe");
+    assert!(text.is_ascii(), "{text}");
 }
 
 #[test]
