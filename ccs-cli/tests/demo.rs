@@ -22,6 +22,15 @@ fn summary(output: &Output) -> Value {
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
 
+/// The lines that name what was lost.
+fn lost_lines(output: &Output) -> Vec<String> {
+    stdout(output)
+        .lines()
+        .filter(|line| line.contains("\"event\":\"lost\""))
+        .map(str::to_owned)
+        .collect()
+}
+
 #[test]
 fn the_story_ends_with_nothing_lost() {
     let output = demo(&[]);
@@ -32,6 +41,7 @@ fn the_story_ends_with_nothing_lost() {
         assert!(text.contains(&format!("\n{chapter}. ")), "{text}");
     }
     assert!(!text.contains('\u{1b}'), "no colours in a pipe");
+    assert!(text.is_ascii(), "{text}");
 }
 
 #[test]
@@ -49,6 +59,11 @@ fn every_json_line_is_an_event_and_the_last_one_counts() {
     // A content for each of them, 3 of the broadcast, the difficult one, the confirmed one, 30 in flight.
     assert_eq!(summary["expected"], 55);
     assert_eq!(summary["delivered"], 55);
+    // The app server and the phones say the same of the same messages.
+    assert_eq!(summary["upstream_handled"], 20);
+    assert_eq!(summary["accepted"], 55);
+    assert_eq!(summary["broadcast"], 3);
+    assert_eq!(summary["disagreements"], serde_json::json!([]));
     assert_eq!(summary["receipts_acked"], 1);
     assert_eq!(summary["refused"], 1);
     assert_eq!(summary["lost"], 0);
@@ -65,7 +80,19 @@ fn an_app_server_that_acks_first_is_found_out() {
     );
     let lost = summary["lost"].as_u64().unwrap();
     let named = stdout(&output).matches("\"event\":\"lost\"").count();
-    assert!(lost > 0 && named > 0, "{summary}");
+    assert!(lost > 0, "{summary}");
+    assert_eq!(
+        summary["upstream_sent"].as_u64().unwrap() - summary["upstream_handled"].as_u64().unwrap(),
+        lost,
+        "what was acked and not handled is what is lost"
+    );
+    assert_eq!(named as u64, lost, "each one is named");
+    let again = demo(&["--plant", "ack-early", "--json"]);
+    assert_eq!(
+        lost_lines(&again),
+        lost_lines(&output),
+        "the same messages in each run"
+    );
     assert_eq!(
         summary["expected"].as_u64().unwrap() - summary["delivered"].as_u64().unwrap(),
         lost

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ccs_tokio::proto::message::NackCode;
@@ -13,6 +14,7 @@ use ccs_tokio::{
 use tokio::sync::{mpsc, watch};
 
 use super::Plant;
+use super::counts::AppSide;
 use super::phones::CONTENT;
 use super::screen::Screen;
 
@@ -29,7 +31,9 @@ pub struct AppServer {
     current: watch::Sender<Client>,
     registered: Mutex<BTreeSet<RegistrationToken>>,
     next_id: AtomicU64,
-    handled: AtomicU64,
+    side: Mutex<AppSide>,
+    /// Upstream messages that came, in the order in which they came.
+    came: AtomicU64,
     /// Handlers at work.
     working: watch::Sender<usize>,
 }
@@ -52,7 +56,8 @@ impl AppServer {
             current: watch::Sender::new(client),
             registered: Mutex::default(),
             next_id: AtomicU64::new(1),
-            handled: AtomicU64::new(0),
+            side: Mutex::default(),
+            came: AtomicU64::new(0),
             working: watch::Sender::new(0),
         });
         tokio::spawn(Arc::clone(&server).receive_all(incoming, opened));
@@ -73,9 +78,12 @@ impl AppServer {
             match event {
                 Event::Upstream(message) => {
                     self.working.send_modify(|working| *working += 1);
+                    // Counted here, where messages are still in order: handlers run beside each other, and would make
+                    // the planted mistake hit other messages in each run.
+                    let number = self.came.fetch_add(1, Ordering::Relaxed) + 1;
                     let server = Arc::clone(&self);
                     tokio::spawn(async move {
-                        server.take(message).await;
+                        server.take(message, number).await;
                         server.working.send_modify(|working| *working -= 1);
                     });
                 }
@@ -94,12 +102,11 @@ impl AppServer {
     }
 
     /// Handles, then acks: what fails is not acked and comes again. The planted mistake is the other order.
-    async fn take(&self, message: Message<Upstream>) {
-        let count = self.handled.fetch_add(1, Ordering::Relaxed) + 1;
+    async fn take(&self, message: Message<Upstream>, number: u64) {
         let upstream = (*message).clone();
         if self.plant == Some(Plant::AckEarly) {
             let _ = message.ack();
-            if count.is_multiple_of(FAILS_EACH) {
+            if number.is_multiple_of(FAILS_EACH) {
                 return;
             }
             let _ = self.handle(&upstream).await;
@@ -111,55 +118,86 @@ impl AppServer {
         }
     }
 
-    /// The payload says which handler it is for.
     async fn handle(&self, message: &Upstream) -> anyhow::Result<()> {
+        self.dispatch(message).await?;
+        let id = message.message_id().to_string();
+        lock(&self.side).handled.insert(id);
+        Ok(())
+    }
+
+    /// The payload says which handler it is for.
+    async fn dispatch(&self, message: &Upstream) -> anyhow::Result<()> {
         let Some(data) = message.data() else {
             bail!("a message without data");
         };
         match data.get("action").as_deref() {
-            Some("REGISTER") => self.register(message.from(), data).await,
-            Some("ECHO") => self.echo(message.from(), data).await,
-            Some("MESSAGE") => self.pass_on(message.from(), data).await,
+            Some("REGISTER") => self.register(message, data).await,
+            Some("ECHO") => self.echo(message, data).await,
+            Some("MESSAGE") => self.pass_on(message, data).await,
             other => bail!("no handler for {other:?}"),
         }
     }
 
-    async fn register(&self, phone: &RegistrationToken, data: &Data) -> anyhow::Result<()> {
+    async fn register(&self, message: &Upstream, data: &Data) -> anyhow::Result<()> {
+        let phone = message.from();
         lock(&self.registered).insert(phone.clone());
         self.screen.said(phone.as_str(), "app server", "REGISTER");
-        self.reply(phone, data).await
+        self.reply(message, phone, data).await
     }
 
-    async fn echo(&self, phone: &RegistrationToken, data: &Data) -> anyhow::Result<()> {
+    async fn echo(&self, message: &Upstream, data: &Data) -> anyhow::Result<()> {
+        let phone = message.from();
         self.screen.said("app server", phone.as_str(), "ECHO");
-        self.reply(phone, data).await
+        self.reply(message, phone, data).await
     }
 
-    async fn pass_on(&self, phone: &RegistrationToken, data: &Data) -> anyhow::Result<()> {
+    async fn pass_on(&self, message: &Upstream, data: &Data) -> anyhow::Result<()> {
+        let phone = message.from();
         let Some(recipient) = data.get("recipient") else {
             bail!("a message to nobody");
         };
         self.screen.said(phone.as_str(), &recipient, &content(data));
-        self.reply(&RegistrationToken::from(&*recipient), data)
+        self.reply(message, &RegistrationToken::from(&*recipient), data)
             .await
     }
 
-    async fn reply(&self, to: &RegistrationToken, data: &Data) -> anyhow::Result<()> {
-        let message = Downstream::to(to.clone()).data(CONTENT, content(data));
-        self.send(message).await?;
+    /// The reply's id follows from the message's: if that comes again, its second reply is known as a copy.
+    async fn reply(
+        &self,
+        message: &Upstream,
+        to: &RegistrationToken,
+        data: &Data,
+    ) -> anyhow::Result<()> {
+        let reply = Downstream::to(to.clone())
+            .data(CONTENT, content(data))
+            .id(format!("reply-{}", message.message_id()));
+        self.send_until_known(reply).await?;
         Ok(())
+    }
+
+    /// Sends a message of the app server's own.
+    pub async fn send(&self, message: Downstream) -> Result<(), SendError> {
+        let number = self.next_id.fetch_add(1, Ordering::Relaxed);
+        self.send_until_known(message.id(format!("down-{number}")))
+            .await
     }
 
     /// Sends until it is known what became of the message: one that was not sent, or whose outcome is unknown, goes out
     /// again on the next connection with the same id.
-    pub async fn send(&self, message: Downstream) -> Result<(), SendError> {
-        let number = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let message = message.id(format!("down-{number}"));
+    async fn send_until_known(&self, message: Downstream) -> Result<(), SendError> {
         let mut connections = self.current.subscribe();
         loop {
             let client = connections.borrow_and_update().clone();
             match client.send(message.clone()).await {
-                Ok(_) => return Ok(()),
+                Ok(ack) => {
+                    lock(&self.side).accepted.insert(ack.message_id.to_string());
+                    return Ok(());
+                }
+                // A message came again while it was being handled. Its reply is done only when that has an answer.
+                Err(SendError::Duplicate(_)) => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    continue;
+                }
                 Err(SendError::NotSent { .. } | SendError::Unknown { .. }) => {}
                 Err(SendError::Refused(nack)) if nack.code == NackCode::ConnectionDraining => {}
                 Err(error) => {
@@ -195,6 +233,26 @@ impl AppServer {
         }
     }
 
+    /// Sends one message to every phone that is registered.
+    pub async fn broadcast(&self, content: &str) -> anyhow::Result<()> {
+        let message = Downstream::to("").data(CONTENT, content);
+        let mut outcomes = self.client().broadcast(message, self.registered());
+        while let Some((token, result)) = outcomes.next().await {
+            let ack = result.with_context(|| format!("the broadcast to {token}"))?;
+            let mut side = lock(&self.side);
+            side.accepted.insert(ack.message_id.to_string());
+            side.broadcast += 1;
+            drop(side);
+            self.screen.said("app server", token.as_str(), content);
+        }
+        Ok(())
+    }
+
+    /// What the app server believes.
+    pub fn side(&self) -> MutexGuard<'_, AppSide> {
+        lock(&self.side)
+    }
+
     /// The connection for new messages.
     pub fn client(&self) -> Client {
         self.current.borrow().clone()
@@ -228,6 +286,6 @@ fn content(data: &Data) -> String {
         .unwrap_or_default()
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -20,7 +20,7 @@ use screen::Screen;
   ccs demo --json | tail -n 1
   ccs demo --plant ack-early
 
-Everything that was sent is counted where it arrived. The exit code is 0 if nothing was lost.")]
+Everything that was sent is counted where it arrived. The exit code is 0 if nothing was lost and all counts agree.")]
 pub struct DemoArgs {
     /// Phones that take part
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=10_000))]
@@ -46,8 +46,11 @@ enum Plant {
 /// Runs the demo; it fails if the counts do not agree.
 pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let screen = Screen::new(args.json);
-    match story::tell(&args, screen).await? {
-        0 => Ok(()),
+    let counts = story::tell(&args, screen).await?;
+    let disagreements = counts.disagreements();
+    match counts.losses() {
+        0 if disagreements.is_empty() => Ok(()),
+        0 => bail!("the counts do not agree: {}", disagreements.join("; ")),
         lost => bail!("{lost} messages were lost"),
     }
 }

@@ -1,6 +1,7 @@
 //! What the demo shows: a story for people, or JSON lines.
 
-use std::io::{ErrorKind, Write};
+use std::borrow::Cow;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::Mutex;
 
 use anstyle::{AnsiColor, Style};
@@ -8,6 +9,8 @@ use serde_json::{Value, json};
 
 /// Lines of one kind that a chapter shows before it only counts them.
 const SHOWN: usize = 3;
+/// Lost messages that a story names before it only counts them.
+const LOST_SHOWN: usize = 20;
 
 const TITLE: Style = Style::new().bold();
 const GOOD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
@@ -20,6 +23,8 @@ const FAINT: Style = Style::new().dimmed();
 #[derive(Debug)]
 pub struct Screen {
     json: bool,
+    /// Nobody knows what reads a pipe or file, so a story has only ASCII there. JSON is UTF-8 wherever it goes.
+    ascii: bool,
     chapter: Mutex<Chapter>,
 }
 
@@ -35,6 +40,7 @@ impl Screen {
     pub fn new(json: bool) -> Self {
         Self {
             json,
+            ascii: !json && !std::io::stdout().is_terminal(),
             chapter: Mutex::default(),
         }
     }
@@ -61,13 +67,21 @@ impl Screen {
     }
 
     pub fn end_chapter(&self) {
-        let mut chapter = self.lock();
-        let more = std::mem::take(&mut chapter.more);
-        chapter.shown = 0;
-        drop(chapter);
+        self.more();
+        self.lock().shown = 0;
+    }
+
+    /// Counts what was held back so far.
+    fn more(&self) {
+        let more = std::mem::take(&mut self.lock().more);
         if more > 0 && !self.json {
-            self.line(&format!("   {FAINT}... and {more} more{FAINT:#}"));
+            let dots = self.sign("\u{2026}", "...");
+            self.line(&format!("   {FAINT}{dots} and {more} more{FAINT:#}"));
         }
+    }
+
+    fn sign(&self, sign: &'static str, ascii: &'static str) -> &'static str {
+        if self.ascii { ascii } else { sign }
     }
 
     /// Somebody said something to somebody: a few a chapter are shown.
@@ -82,8 +96,9 @@ impl Screen {
         }
         chapter.shown += 1;
         drop(chapter);
+        let arrow = self.sign("\u{2192}", "->");
         self.line(&format!(
-            "   {who:>10} {FAINT}->{FAINT:#} {whom:<10}  {what}"
+            "   {who:>10} {FAINT}{arrow}{FAINT:#} {whom:<10}  {what}"
         ));
     }
 
@@ -92,7 +107,10 @@ impl Screen {
         if self.json {
             return self.event(&json!({"event": "note", "what": what}));
         }
-        self.line(&format!("   {GOOD}ok{GOOD:#} {what}"));
+        // It comes after what it is about, so what was held back of that is counted first.
+        self.more();
+        let mark = self.sign("\u{2713}", "ok");
+        self.line(&format!("   {GOOD}{mark}{GOOD:#} {what}"));
     }
 
     /// The counts, name by name.
@@ -105,14 +123,25 @@ impl Screen {
         }
     }
 
-    /// Something that did not arrive.
-    pub fn lost(&self, phone: &str, content: &str) {
+    /// What did not arrive: all of it for a program, and for people what fits on a screen.
+    pub fn lost(&self, lost: &[(String, String)]) {
         if self.json {
-            return self.event(&json!({"event": "lost", "phone": phone, "content": content}));
+            for (phone, content) in lost {
+                self.event(&json!({"event": "lost", "phone": phone, "content": content}));
+            }
+            return;
         }
-        self.line(&format!(
-            "   {BAD}lost{BAD:#} {phone} never got {content:?}"
-        ));
+        for (phone, content) in lost.iter().take(LOST_SHOWN) {
+            self.line(&format!(
+                "   {BAD}lost{BAD:#} {phone} never got {content:?}"
+            ));
+        }
+        if let Some(more @ 1..) = lost.len().checked_sub(LOST_SHOWN) {
+            self.line(&format!(
+                "   {FAINT}{} and {more} more, all named with --json{FAINT:#}",
+                self.sign("\u{2026}", "...")
+            ));
+        }
     }
 
     /// The last line of a story: how many were lost.
@@ -144,10 +173,31 @@ impl Screen {
     /// Writes a line; colours only where the terminal and the user want them. Without a reader there is nothing left to
     /// tell, so the process ends.
     fn line(&self, text: &str) {
+        let text = if self.ascii {
+            ascii(text)
+        } else {
+            Cow::Borrowed(text)
+        };
         let mut out = anstream::stdout().lock();
         let written = writeln!(out, "{text}").and_then(|()| out.flush());
         if let Err(error) = written {
             std::process::exit(i32::from(error.kind() != ErrorKind::BrokenPipe));
         }
     }
+}
+
+/// Text in ASCII, with escapes for what is not.
+fn ascii(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii() {
+            plain.push(c);
+        } else {
+            plain.extend(c.escape_unicode());
+        }
+    }
+    Cow::Owned(plain)
 }

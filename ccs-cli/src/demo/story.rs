@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use ccs_tokio::{ApiKey, Config, Downstream, SendError};
 use serde_json::json;
 
@@ -20,8 +20,8 @@ const DIFFICULT: &str = "\u{1f680} 5 < 7 & \"quoted\" ]]> \\ \u{fffe} done";
 /// Messages in flight when the connection drains.
 const IN_FLIGHT: usize = 30;
 
-/// Tells it, and gives the number of messages that were lost.
-pub async fn tell(args: &DemoArgs, screen: Screen) -> anyhow::Result<usize> {
+/// Tells it, and gives the counts it ends with.
+pub async fn tell(args: &DemoArgs, screen: Screen) -> anyhow::Result<Reconciled> {
     let started = Instant::now();
     let key = ApiKey::from("demo-key");
     let (identity, trust) = certs::make()?;
@@ -104,18 +104,10 @@ impl Story<'_> {
     async fn broadcast(&self) -> anyhow::Result<()> {
         self.screen.chapter("a broadcast");
         let content = "news for everybody";
-        let tokens = self.server.registered();
-        for token in &tokens {
+        for token in self.server.registered() {
             self.network.expect(token.as_str(), content);
         }
-        let message = Downstream::to("").data(CONTENT, content);
-        let client = self.server.client();
-        let mut outcomes = client.broadcast(message, tokens);
-        while let Some((token, result)) = outcomes.next().await {
-            result.with_context(|| format!("the broadcast to {token}"))?;
-            self.screen.said("app server", token.as_str(), content);
-        }
-        Ok(())
+        self.server.broadcast(content).await
     }
 
     async fn difficult(&self) -> anyhow::Result<()> {
@@ -234,7 +226,7 @@ impl Story<'_> {
         self.settle().await
     }
 
-    async fn end(&self, started: Instant) -> anyhow::Result<usize> {
+    async fn end(&self, started: Instant) -> anyhow::Result<Reconciled> {
         self.screen.chapter("the end, in order");
         self.server.client().close().await?;
         self.network
@@ -242,9 +234,13 @@ impl Story<'_> {
             .await?;
         self.screen.note("the stream was ended by both sides");
         self.screen.end_chapter();
-        let counts = Reconciled::new(&self.network.phones(), &self.network.expected());
+        let counts = Reconciled::new(
+            &self.network.phones(),
+            &self.server.side(),
+            &self.network.expected(),
+        );
         self.report(&counts, started);
-        Ok(counts.losses())
+        Ok(counts)
     }
 
     fn report(&self, counts: &Reconciled, started: Instant) {
@@ -252,7 +248,10 @@ impl Story<'_> {
         self.screen.title("counted where it arrived");
         self.screen.table(&[
             ("phones sent", counts.upstream_sent.to_string()),
+            ("of that handled", counts.upstream_handled.to_string()),
             ("of that acked", counts.upstream_acked.to_string()),
+            ("the endpoint accepted", counts.accepted.to_string()),
+            ("of that the broadcast", counts.broadcast.to_string()),
             ("meant for phones", counts.expected.to_string()),
             ("of that arrived", counts.delivered.to_string()),
             ("copies, known as such", counts.duplicates.to_string()),
@@ -263,14 +262,15 @@ impl Story<'_> {
             ("refused, as it should be", counts.refused.to_string()),
             ("seconds", format!("{seconds:.2}")),
         ]);
-        for (phone, content) in counts.lost.iter().take(5) {
-            self.screen.lost(phone, content);
-        }
+        self.screen.lost(&counts.lost);
         self.screen.verdict(counts.losses());
         self.screen.summary(&json!({
             "event": "summary",
             "upstream_sent": counts.upstream_sent,
+            "upstream_handled": counts.upstream_handled,
             "upstream_acked": counts.upstream_acked,
+            "accepted": counts.accepted,
+            "broadcast": counts.broadcast,
             "expected": counts.expected,
             "delivered": counts.delivered,
             "duplicates": counts.duplicates,
@@ -278,6 +278,7 @@ impl Story<'_> {
             "receipts_acked": counts.receipts.1,
             "refused": counts.refused,
             "seconds": seconds,
+            "disagreements": counts.disagreements(),
             "lost": counts.losses(),
         }));
     }
