@@ -47,7 +47,7 @@ pub struct ClientConfig {
     pub inbox_patience: Duration,
     /// From the first byte to the bound stream. Default: 15 s.
     pub handshake_timeout: Duration,
-    /// Silence of the peer after which a ping is sent, and between pings. Default: 60 s.
+    /// Silence either way after which a ping is sent, and between pings. Default: 60 s.
     pub ping_interval: Duration,
     /// Pings without any sign of life after which the peer is taken for dead. Default: 2.
     pub missed_pings: u32,

@@ -295,3 +295,22 @@ async fn connecting_by_hand_spawns_nothing() {
     script.say("</stream:stream>").await;
     assert_eq!(in_time(driver).await.expect("no panic"), Ok(()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_comes_again_belongs_to_another_send() {
+    let (client, _incoming, peer, mut events) = pair(client_config()).await;
+    let first = client.try_send(message(1)).expect("a place");
+    let (_, token) = downstream(&mut events).await;
+    peer.nack(token, &NackCode::ServiceUnavailable, "")
+        .expect("open");
+    // Answered, and not yet asked for, when the same id goes out again.
+    while client.capacity() < 100 {
+        tokio::task::yield_now().await;
+    }
+    let second = client.try_send(message(1)).expect("a place");
+    let (_, token) = downstream(&mut events).await;
+    peer.ack(token, None).expect("open");
+    let refused = in_time(first).await;
+    assert!(matches!(refused, Err(SendError::Refused(_))), "{refused:?}");
+    in_time(second).await.expect("accepted");
+}

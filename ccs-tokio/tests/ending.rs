@@ -351,3 +351,23 @@ async fn a_cut_says_no_goodbye_and_an_ending_says_whose_it_is() {
     }
     panic!("the endpoint's own end was not told");
 }
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_driver_of_a_failing_connection_tells_everybody() {
+    let mut config = window_of(3);
+    config.answer_timeout = Duration::from_secs(10);
+    // The peer reads nothing more, so the end of the stream cannot be written.
+    let (client, mut incoming, driver, mut script) = scripted(config, 64).await;
+    let answer = client.try_send(message(1)).expect("a place");
+    tokio::time::advance(Duration::from_secs(11)).await;
+    tokio::task::yield_now().await;
+    driver.abort();
+    let result = in_time(answer).await;
+    assert!(
+        matches!(result, Err(SendError::Unknown { .. })),
+        "{result:?}"
+    );
+    assert!(closed(&mut incoming).await.is_err());
+    assert!(in_time(client.closed()).await.is_err());
+    let _ = &mut script;
+}

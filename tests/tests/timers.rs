@@ -44,14 +44,29 @@ fn a_silent_peer_is_pinged_and_its_answer_is_a_sign_of_life() {
 }
 
 #[test]
-fn a_peer_that_speaks_is_not_pinged() {
+fn a_connection_that_speaks_both_ways_is_not_pinged() {
     let mut pair = Pair::bound_with(client_config(), quiet_server());
     for n in 0..10 {
         pair.advance(seconds(59));
         pair.server.send(upstream(&n.to_string())).unwrap();
+        pair.drive();
+        for token in pair.ack_tokens() {
+            pair.client.ack(token).unwrap();
+        }
+        pair.drive();
     }
-    pair.drive();
     assert_eq!(pings(&pair), 0);
+}
+
+#[test]
+fn an_endpoint_that_keeps_alive_still_hears_from_a_silent_client() {
+    let mut server = quiet_server();
+    server.keep_alive = seconds(10);
+    server.dead_after = Some(seconds(100));
+    let mut pair = Pair::bound_with(client_config(), server);
+    pair.advance(seconds(3600));
+    assert!(pair.server.is_open(), "{:?}", pair.server.end());
+    assert!(pings(&pair) >= 59);
 }
 
 #[test]

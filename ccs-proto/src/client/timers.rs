@@ -102,10 +102,12 @@ impl ClientConnection {
         waiting.then(|| self.started + self.config.handshake_timeout)
     }
 
-    /// While nothing is read, silence is not the peer's.
+    /// Silence either way calls for a ping: ours, since the endpoint's keep-alive spaces show that it lives and not that
+    /// we do. While nothing is read, silence is not the peer's.
     fn ping_deadline(&self) -> Option<Time> {
         let waiting = self.stage.is_bound() && !self.wire.is_ending() && self.wants_input();
-        let since = self.wire.last_received.max(self.pinged);
+        let silent_since = self.wire.last_received.min(self.wire.last_sent);
+        let since = silent_since.max(self.pinged);
         waiting.then(|| since + self.config.ping_interval)
     }
 
