@@ -1,5 +1,6 @@
 //! `ccs serve` as its users see it: its devices, its stdin, its connections.
 
+mod examples;
 mod state;
 mod support;
 mod together;
