@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Any tokio stream as a [`Transport`].
 #[derive(Debug)]
-pub struct TokioTransport<S>(pub(crate) S);
+pub struct TokioTransport<S>(S);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TokioTransport<S> {
     /// Takes a stream that is connected already, such as one end of `tokio::io::duplex`.

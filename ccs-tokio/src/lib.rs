@@ -23,14 +23,14 @@
 //! # }
 //! ```
 
-mod connect;
-mod endpoint;
 mod io;
-mod tls;
+mod runtime;
+
+use ccs_proto::driver;
 
 pub use ccs_proto::driver::{
-    Answer, Broadcast, Client, Event, Incoming, Message, OwnedPermit, Peer, PeerEvents, Reserve,
-    SendError, Verdict,
+    AcceptError, Answer, Arrival, Broadcast, Client, ConnectError, Event, Incoming, Message,
+    OwnedPermit, Peer, PeerEvents, Reserve, SendError, Verdict,
 };
 pub use ccs_proto::message::{
     Data, Downstream, MessageId, Notification, RegistrationToken, Upstream,
@@ -39,13 +39,70 @@ pub use ccs_proto::{
     AckError, ApiKey, AuthRequest, Blocked, ClientConfig, ConnectionError, SenderId, ServerConfig,
     ServerEvent, Tap,
 };
-pub use connect::{Config, ConnectError, Driver, connect, connect_with};
-pub use endpoint::{AcceptError, Arrival, Endpoint};
+pub use ccs_tls::{Identity, InvalidCertificate, Trust};
 pub use io::{TokioTimer, TokioTransport};
-pub use tls::{Identity, InvalidCertificate, Trust};
+pub use runtime::Tokio;
 
 /// The core that this crate drives, for all that is not named here.
 pub use ccs_proto as proto;
+
+/// Where to connect, whom to believe and how to log in.
+pub type Config = driver::Config<Trust>;
+
+/// The driver of a connection that [`connect_with`] made.
+pub type Driver = driver::ClientDriver<Tokio>;
+
+/// An endpoint: accepts connections of app servers over TLS and logs them in.
+///
+/// ```no_run
+/// use ccs_tokio::{ApiKey, Arrival, Endpoint, Identity, ServerConfig, ServerEvent, Verdict};
+///
+/// # async fn run(chain: &[u8], key: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+/// let identity = Identity::new(chain, key)?;
+/// let mut endpoint = Endpoint::bind("127.0.0.1:5235", identity, ServerConfig::default(), |login| {
+///     let known = login.key().matches(&ApiKey::from("KEY"));
+///     async move { if known { Verdict::Accept } else { Verdict::Reject } }
+/// })
+/// .await?;
+/// while let Ok(arrival) = endpoint.accept().await {
+///     let Arrival::Connected { peer, mut events, .. } = arrival else { continue };
+///     tokio::spawn(async move {
+///         while let Some(event) = events.next().await {
+///             if let ServerEvent::Downstream { token, .. } = event {
+///                 let _ = peer.ack(token, None);
+///             }
+///         }
+///     });
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub type Endpoint = driver::Endpoint<Tokio>;
+
+/// Connects, logs in and spawns the driver on the current runtime.
+///
+/// Dropping the future drops the connection, at whatever stage it is; once it is done, how the connection ends is told
+/// by [`Incoming`] and [`Client::closed`].
+///
+/// # Errors
+/// Why there is no connection; see [`ConnectError`].
+///
+/// # Panics
+/// Outside a tokio runtime, as everything of tokio.
+pub async fn connect(config: Config) -> Result<(Client, Incoming), ConnectError> {
+    driver::connect::<Tokio>(config).await
+}
+
+/// Connects and logs in, and leaves it to the caller to poll the driver. Spawns nothing.
+///
+/// # Errors
+/// Why there is no connection; see [`ConnectError`].
+///
+/// # Panics
+/// Outside a tokio runtime, as everything of tokio.
+pub async fn connect_with(config: Config) -> Result<(Client, Incoming, Driver), ConnectError> {
+    driver::connect_with::<Tokio>(config).await
+}
 
 /// The README's example compiles.
 #[cfg(doctest)]

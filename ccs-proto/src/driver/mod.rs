@@ -1,7 +1,8 @@
 //! The loop between a connection and a transport, and the handles that an application holds. Feature `driver`.
 //!
-//! All runtimes share it: an adapter brings a [`Transport`], a [`Timer`] and something that polls the [`Driver`], and
-//! nothing of the protocol exists a second time. The handles share the state machine with the driver under one lock,
+//! All runtimes share it: an adapter implements [`Runtime`] (dial, TLS, timer, spawn), and nothing of the protocol or of its
+//! scheduling exists a second time. With less than that, [`client`] and [`server`] take any [`Transport`] and [`Timer`], and
+//! anything that polls the [`Driver`]. The handles share the state machine with the driver under one lock,
 //! with no channel in between, so a window that is full is full for everybody at once.
 //!
 //! Only `std::task` is used here, and nothing in the state machines uses anything of this module.
@@ -10,25 +11,34 @@ mod answer;
 mod broadcast;
 mod client;
 mod client_machine;
+mod connect;
+mod endpoint;
 mod incoming;
+mod lobby;
 mod run;
+mod runtime;
 mod server;
 mod server_machine;
 mod shared;
 mod waiters;
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 pub use answer::{Answer, SendError};
 pub use broadcast::Broadcast;
 pub use client::{Client, OwnedPermit, Reserve, client};
 pub use client_machine::ClientMachine;
+pub use connect::{ClientDriver, Config, ConnectError, connect, connect_with};
+pub use endpoint::{AcceptError, Arrival, Endpoint};
 pub use incoming::{Event, Incoming, Message};
 pub use run::Driver;
+pub use runtime::Runtime;
 pub use server::{Login, Peer, PeerEvents, Verdict, server};
 pub use server_machine::ServerMachine;
 
+use crate::ledger::ConnectionId;
 use crate::time::Time;
 
 /// A byte stream to the peer, polled. Like the poll methods of tokio's and of the futures crate's `AsyncRead` and
@@ -69,4 +79,10 @@ pub trait Timer {
 
     /// Whether the alarm went off. May be early or late: the driver asks the clock.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// A name for one more connection of this process.
+fn next_id() -> ConnectionId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    ConnectionId(NEXT.fetch_add(1, Ordering::Relaxed))
 }

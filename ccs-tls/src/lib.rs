@@ -1,11 +1,33 @@
-//! Whom a client believes, and who an endpoint is. Verification cannot be switched off.
+//! Whom a CCS client believes, and who a CCS endpoint is. Verification cannot be switched off.
+//!
+//! The runtime adapters share this crate, so that what decides about trust exists once. It owns no socket: [`Connect`]
+//! and [`Identity::accept`] give the rustls settings that a runtime's TLS stream is made with. Applications use
+//! [`Trust`] and [`Identity`], which the adapters re-export.
+//!
+//! ```
+//! use ccs_tls::Trust;
+//!
+//! let public = Trust::public();
+//! assert!(public.connect("push.example.com").is_ok());
+//! assert!(public.connect("no host name").is_err());
+//! assert!(Trust::only(b"no certificate").is_err());
+//! ```
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
+)]
 
 use std::fmt;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
 
@@ -24,6 +46,20 @@ impl InvalidCertificate {
             why: why.to_string(),
         }
     }
+}
+
+/// No certificate can be for such a name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is no host name or address that a certificate could be for")]
+pub struct InvalidServerName(pub String);
+
+/// What a TLS client's handshake is made with.
+#[derive(Debug, Clone)]
+pub struct Connect {
+    /// Whom to believe.
+    pub config: Arc<ClientConfig>,
+    /// The name that the peer's certificate must be for.
+    pub name: ServerName<'static>,
 }
 
 /// Which certificate authorities a client believes. Whichever they are, the endpoint's name is verified.
@@ -71,16 +107,30 @@ impl Trust {
         })
     }
 
-    pub(crate) fn client_config(&self) -> Arc<ClientConfig> {
+    /// What to connect to a host of this name with, an address in its usual form included.
+    ///
+    /// # Errors
+    /// No certificate can be for such a name.
+    pub fn connect(&self, name: &str) -> Result<Connect, InvalidServerName> {
+        let invalid = || InvalidServerName(name.to_owned());
+        let server_name = ServerName::try_from(name.to_owned()).map_err(|_| invalid())?;
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map(|builder| builder.with_root_certificates(Arc::clone(&self.roots)))
-            .map(|builder| builder.with_no_client_auth());
-        match config {
-            Ok(config) => Arc::new(config),
-            // ring has the default protocol versions; there is nothing that could fail.
-            Err(_) => unreachable!("ring supports TLS 1.2 and 1.3"),
-        }
+            // ring has the default versions, so this does not come about; and nobody would be connected to if it did.
+            .map_err(|_| invalid())?
+            .with_root_certificates(Arc::clone(&self.roots))
+            .with_no_client_auth();
+        Ok(Connect {
+            config: Arc::new(config),
+            name: server_name,
+        })
+    }
+}
+
+/// The public authorities.
+impl Default for Trust {
+    fn default() -> Self {
+        Self::public()
     }
 }
 
@@ -114,11 +164,14 @@ impl Identity {
         })
     }
 
-    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+    /// What to accept connections with.
+    #[must_use]
+    pub fn accept(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
     }
 }
 
+/// Without the key, whatever happens.
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Identity(..)")
@@ -147,7 +200,8 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 /// Random bytes from the operating system.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // Without random numbers no TLS connection would have come about.
     let _ = ring::default_provider().secure_random.fill(&mut bytes);
