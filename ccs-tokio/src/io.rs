@@ -13,16 +13,22 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Any tokio stream as a [`Transport`].
 #[derive(Debug)]
-pub struct TokioTransport<S>(S);
+pub struct IoTransport<S>(S);
 
-impl<S: AsyncRead + AsyncWrite + Unpin> TokioTransport<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> IoTransport<S> {
     /// Takes a stream that is connected already, such as one end of `tokio::io::duplex`.
     pub fn new(stream: S) -> Self {
         Self(stream)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Transport for TokioTransport<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> From<S> for IoTransport<S> {
+    fn from(stream: S) -> Self {
+        Self::new(stream)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport for IoTransport<S> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer))?;
@@ -47,12 +53,12 @@ const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// tokio's clock as a [`Timer`]; follows a paused clock in tests.
 #[derive(Debug)]
-pub struct TokioTimer {
+pub struct IoTimer {
     origin: Instant,
     alarm: Pin<Box<Sleep>>,
 }
 
-impl TokioTimer {
+impl IoTimer {
     /// A clock that starts now.
     #[must_use]
     pub fn new() -> Self {
@@ -64,13 +70,13 @@ impl TokioTimer {
     }
 }
 
-impl Default for TokioTimer {
+impl Default for IoTimer {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Timer for TokioTimer {
+impl Timer for IoTimer {
     fn now(&self) -> Time {
         Time::from_origin(self.origin.elapsed())
     }

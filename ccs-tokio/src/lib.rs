@@ -40,7 +40,7 @@ pub use ccs_proto::{
     ServerEvent, Tap,
 };
 pub use ccs_tls::{Identity, InvalidCertificate, Trust};
-pub use io::{TokioTimer, TokioTransport};
+pub use io::{IoTimer, IoTransport};
 pub use runtime::Tokio;
 
 /// The core that this crate drives, for all that is not named here.

@@ -5,12 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 
-use ccs_proto::driver::Runtime;
+use ccs_proto::driver::{Runtime, Transport};
 use ccs_tls::{Connect, Identity, Trust};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::io::{TokioTimer, TokioTransport};
+use crate::io::{IoTimer, IoTransport};
 
 /// tokio as the driver's [`Runtime`].
 #[derive(Debug)]
@@ -22,12 +22,11 @@ impl Runtime for Tokio {
     type Identity = Identity;
     type Socket = TcpStream;
     type Listener = TcpListener;
-    type ClientTransport = TokioTransport<client::TlsStream<TcpStream>>;
-    type ServerTransport = TokioTransport<server::TlsStream<TcpStream>>;
-    type Timer = TokioTimer;
+    type Transport = Box<dyn Transport + Send>;
+    type Timer = IoTimer;
 
-    fn timer() -> TokioTimer {
-        TokioTimer::new()
+    fn timer() -> IoTimer {
+        IoTimer::new()
     }
 
     fn spawn(task: impl Future<Output = ()> + Send + 'static) {
@@ -48,10 +47,10 @@ impl Runtime for Tokio {
         Ok(stream)
     }
 
-    async fn secure(socket: TcpStream, verifier: Connect) -> io::Result<Self::ClientTransport> {
+    async fn secure(socket: TcpStream, verifier: Connect) -> io::Result<Self::Transport> {
         let Connect { config, name } = verifier;
         let stream = TlsConnector::from(config).connect(name, socket).await?;
-        Ok(TokioTransport::new(stream))
+        Ok(Box::new(IoTransport::new(stream)))
     }
 
     async fn listen(address: &str) -> io::Result<TcpListener> {
@@ -70,9 +69,9 @@ impl Runtime for Tokio {
         Poll::Ready(Ok((stream, address)))
     }
 
-    async fn accept(socket: TcpStream, identity: &Identity) -> io::Result<Self::ServerTransport> {
+    async fn accept(socket: TcpStream, identity: &Identity) -> io::Result<Self::Transport> {
         socket.set_nodelay(true)?;
         let stream = TlsAcceptor::from(identity.accept()).accept(socket).await?;
-        Ok(TokioTransport::new(stream))
+        Ok(Box::new(IoTransport::new(stream)))
     }
 }

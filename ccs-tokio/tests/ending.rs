@@ -12,8 +12,8 @@ use std::time::Duration;
 use ccs_tokio::proto::driver::Timer;
 use ccs_tokio::proto::{StreamCondition, Time};
 use ccs_tokio::{
-    Blocked, ClientConfig, ConnectionError, Event, Incoming, Message, SendError, ServerConfig,
-    ServerEvent, TokioTimer,
+    Blocked, ClientConfig, ConnectionError, Event, Incoming, IoTimer, Message, SendError,
+    ServerConfig, ServerEvent,
 };
 use support::{
     ack_of, client_config, client_over, closed, downstream, event, gcm, in_time, message, pair,
@@ -279,7 +279,7 @@ async fn waiting_for_the_end_again_and_again_leaves_nothing_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_beyond_the_clock_never_comes() {
-    let mut timer = TokioTimer::new();
+    let mut timer = IoTimer::new();
     timer.reset(Time::from_origin(Duration::MAX));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(timer.poll_expired(&mut cx).is_pending());

@@ -89,8 +89,7 @@ pub enum ConnectError {
 }
 
 /// The driver of a client's connection on a runtime.
-pub type ClientDriver<R> =
-    Driver<<R as Runtime>::ClientTransport, <R as Runtime>::Timer, ClientMachine>;
+pub type ClientDriver<R> = Driver<<R as Runtime>::Transport, <R as Runtime>::Timer, ClientMachine>;
 
 /// Connects, logs in and has the runtime run the driver. See [`connect_with`].
 ///
@@ -130,7 +129,7 @@ pub async fn connect_with<R: Runtime>(
     Ok((client, incoming, driver))
 }
 
-async fn dial<R: Runtime>(config: &Config<R::Trust>) -> Result<R::ClientTransport, ConnectError> {
+async fn dial<R: Runtime>(config: &Config<R::Trust>) -> Result<R::Transport, ConnectError> {
     let Config { host, port, .. } = config;
     let name = config.server_name.as_ref().unwrap_or(host);
     let verifier = R::verifier(&config.trust, name)

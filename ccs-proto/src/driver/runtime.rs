@@ -25,10 +25,8 @@ pub trait Runtime: Sized + Send + Sync + 'static {
     type Socket: Send;
     /// A listening TCP socket.
     type Listener: Send;
-    /// A client's connection, verified.
-    type ClientTransport: Transport + Send + Unpin + 'static;
-    /// An endpoint's connection.
-    type ServerTransport: Transport + Send + Unpin + 'static;
+    /// A connection with TLS. A `Box<dyn Transport + Send>` keeps the TLS library's types out of an adapter's API.
+    type Transport: Transport + Send + Unpin + 'static;
     /// A clock with an alarm.
     type Timer: Timer + Send + Unpin + 'static;
 
@@ -51,7 +49,7 @@ pub trait Runtime: Sized + Send + Sync + 'static {
     fn secure(
         socket: Self::Socket,
         verifier: Self::Verifier,
-    ) -> impl Future<Output = io::Result<Self::ClientTransport>> + Send;
+    ) -> impl Future<Output = io::Result<Self::Transport>> + Send;
 
     /// Listens on an address, `host:port`.
     fn listen(address: &str) -> impl Future<Output = io::Result<Self::Listener>> + Send;
@@ -75,7 +73,7 @@ pub trait Runtime: Sized + Send + Sync + 'static {
     fn accept(
         socket: Self::Socket,
         identity: &Self::Identity,
-    ) -> impl Future<Output = io::Result<Self::ServerTransport>> + Send;
+    ) -> impl Future<Output = io::Result<Self::Transport>> + Send;
 }
 
 /// What `future` says, or `TimedOut` if that takes longer than `patience`.

@@ -13,8 +13,8 @@ use ccs_tokio::proto::{
     TransportSecurity,
 };
 use ccs_tokio::{
-    Client, ClientConfig, Downstream, Event, Incoming, Peer, PeerEvents, ServerConfig, ServerEvent,
-    TokioTimer, TokioTransport, Upstream, Verdict,
+    Client, ClientConfig, Downstream, Event, Incoming, IoTimer, IoTransport, Peer, PeerEvents,
+    ServerConfig, ServerEvent, Upstream, Verdict,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 
@@ -32,7 +32,7 @@ pub fn client_config() -> ClientConfig {
     ClientConfig::new(SENDER.parse().expect("digits"), KEY.into())
 }
 
-pub type ClientDriver = Driver<TokioTransport<DuplexStream>, TokioTimer, ClientMachine>;
+pub type ClientDriver = Driver<IoTransport<DuplexStream>, IoTimer, ClientMachine>;
 
 /// A client's end over `stream`, its driver not polled yet.
 pub fn client_over(config: ClientConfig, stream: DuplexStream) -> (Client, Incoming, ClientDriver) {
@@ -42,12 +42,7 @@ pub fn client_over(config: ClientConfig, stream: DuplexStream) -> (Client, Incom
         TransportSecurity::VerifiedTls,
         Time::ZERO,
     );
-    driver::client(
-        connection,
-        TokioTransport::new(stream),
-        TokioTimer::new(),
-        "m",
-    )
+    driver::client(connection, IoTransport::new(stream), IoTimer::new(), "m")
 }
 
 /// Both ends in memory, logged in, each driven by a task.
@@ -87,8 +82,7 @@ pub async fn peer_over(config: ServerConfig, stream: DuplexStream) -> (Peer, Pee
         Nonce([7; 20]),
         Time::ZERO,
     );
-    let (login, driver) =
-        driver::server(connection, TokioTransport::new(stream), TokioTimer::new());
+    let (login, driver) = driver::server(connection, IoTransport::new(stream), IoTimer::new());
     tokio::spawn(driver);
     in_time(login.decide(|_| async { Verdict::Accept }))
         .await
