@@ -13,8 +13,52 @@
 //! ```
 //!
 //! The state machines do no I/O, read no clock, draw no random numbers, log nothing and start no thread. Two roles share
-//! one core: [`ClientConnection`] is the app server, [`ServerConnection`] the endpoint. On tokio use `ccs-tokio`, which
-//! drives them.
+//! one core: [`ClientConnection`] is the app server, [`ServerConnection`] the endpoint. Whoever owns the bytes loops:
+//! events out, bytes out, then one input or the next deadline, in any order and as often as he likes.
+//!
+//! ```
+//! use std::io::{self, Write};
+//! use std::sync::mpsc::{Receiver, RecvTimeoutError};
+//! use std::time::{Duration, Instant};
+//!
+//! use bytes::BytesMut;
+//! use ccs_proto::{ClientConnection, ClientEvent, ConnectionError, Time};
+//!
+//! /// `socket` writes over verified TLS; a thread reads, and gives what it read to `inputs`.
+//! fn drive(
+//!     connection: &mut ClientConnection,
+//!     mut socket: impl Write,
+//!     inputs: Receiver<Vec<u8>>,
+//!     mut on_event: impl FnMut(&mut ClientConnection, ClientEvent),
+//! ) -> io::Result<Result<(), ConnectionError>> {
+//!     let started = Instant::now();
+//!     let now = || Time::from_origin(started.elapsed());
+//!     let mut bytes = BytesMut::new();
+//!     loop {
+//!         while let Some(event) = connection.poll_event() {
+//!             on_event(connection, event);
+//!         }
+//!         while connection.poll_transmit(now(), &mut bytes) {
+//!             socket.write_all(&bytes.split())?;
+//!         }
+//!         if let Some(end) = connection.end() {
+//!             return Ok(end);
+//!         }
+//!         let deadline = connection.poll_timeout();
+//!         let patience = deadline.map_or(Duration::MAX, |deadline| deadline - now());
+//!         // What is wrong with the bytes ends the connection, and shows in `end`.
+//!         let _ = match inputs.recv_timeout(patience) {
+//!             Ok(bytes) => connection.receive(now(), &bytes),
+//!             Err(RecvTimeoutError::Disconnected) => connection.receive_eof(now()),
+//!             Err(RecvTimeoutError::Timeout) => Ok(connection.handle_timeout(now())),
+//!         };
+//!     }
+//! }
+//! ```
+//!
+//! The examples go on from here: `blocking` is this loop with `std::net` and rustls, `event_loop` serves many
+//! connections with mio, `in_memory` joins both roles by hand and shows each step. On tokio, async-std and smol,
+//! `ccs-tokio` and `ccs-async-std` have it all done.
 #![cfg_attr(
     not(test),
     deny(

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::support::Serve;
+use super::support::{Serve, without_settings};
 
 /// The lines below `Examples:`.
 fn examples(command: &str) -> Vec<String> {
@@ -27,6 +27,7 @@ fn shell(home: &Path, port: &str, line: &str) -> Command {
     let bin = Path::new(env!("CARGO_BIN_EXE_ccs")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
+    without_settings(&mut shell);
     shell
         .args(["-c", line])
         .current_dir(home)
@@ -36,15 +37,6 @@ fn shell(home: &Path, port: &str, line: &str) -> Command {
         .env("CCS_PORT", port)
         .stdin(Stdio::null())
         .stderr(Stdio::null());
-    for name in [
-        "CCS_SENDER",
-        "CCS_KEY",
-        "CCS_KEY_FILE",
-        "CCS_CA",
-        "CCS_HOST",
-    ] {
-        shell.env_remove(name);
-    }
     shell
 }
 

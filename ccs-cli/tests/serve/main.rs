@@ -4,6 +4,7 @@ mod examples;
 mod state;
 mod support;
 mod together;
+mod without_runtime;
 
 use ccs_tokio::{
     Client, Config, Downstream, Event, Incoming, Message, SendError, Upstream, connect,

@@ -161,6 +161,12 @@ pub fn command(folder: &Path, args: &[&str]) -> Command {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    without_settings(&mut command);
+    command
+}
+
+/// Takes away what of this process's environment would matter to `ccs`.
+pub fn without_settings(command: &mut Command) {
     for name in [
         "CCS_SENDER",
         "CCS_KEY",
@@ -171,7 +177,6 @@ pub fn command(folder: &Path, args: &[&str]) -> Command {
     ] {
         command.env_remove(name);
     }
-    command
 }
 
 /// Events and their members by the table of the documentation; whether a member may be absent.

@@ -7,26 +7,18 @@ use std::process::{Command, Output, Stdio};
 use ccs_tokio::{Downstream, connect};
 use serde_json::Value;
 
-use super::support::{Serve, over_tls, read_until};
+use super::support::{Serve, over_tls, read_until, without_settings};
 
 /// The other commands, which find sender, key and CA in the state folder by themselves.
 fn ccs(serve: &Serve, args: &[&str]) -> Command {
     let state_home = serve.folder.parent().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ccs"));
+    without_settings(&mut command);
     command
         .args(args)
         .env("XDG_STATE_HOME", state_home)
         .env("CCS_PORT", serve.listening["port"].to_string())
         .stdin(Stdio::null());
-    for name in [
-        "CCS_SENDER",
-        "CCS_KEY",
-        "CCS_KEY_FILE",
-        "CCS_CA",
-        "CCS_HOST",
-    ] {
-        command.env_remove(name);
-    }
     command
 }
 
