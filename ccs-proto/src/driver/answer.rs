@@ -97,7 +97,7 @@ fn reason(error: &Option<Box<ConnectionError>>) -> String {
         .map_or_else(|| "in order".to_owned(), ToString::to_string)
 }
 
-/// The answer to a message that was accepted for sending.
+/// The answer to a message that was accepted for sending. Woken by the answer and by the end of the connection.
 ///
 /// Dropping it before the message's bytes were handed over means that the message is not sent; afterwards its outcome
 /// comes as [`Event::Answered`](super::Event::Answered). [`detach`](Self::detach) lets the message go out in any case.

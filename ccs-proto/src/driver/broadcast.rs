@@ -47,7 +47,8 @@ impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
         }
     }
 
-    /// The next outcome, or `None` when every token has had one.
+    /// The next outcome, or `None` when every token has had one. Woken by an outcome, and by a place in the window for the
+    /// next message. Nothing is lost when the future is dropped; the broadcast rests until the next is polled.
     pub async fn next(&mut self) -> Option<Outcome> {
         poll_fn(|cx| self.poll_outcome(cx)).await
     }

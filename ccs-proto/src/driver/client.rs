@@ -49,7 +49,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Waits until the login is done.
+    /// Waits until the login is done; at once if it is. Woken by the login and by the end of the connection; dropping the
+    /// future changes nothing.
     ///
     /// # Errors
     /// Why the connection ended before.
@@ -65,7 +66,9 @@ impl Client {
             .await
     }
 
-    /// Sends a message: waits for a place in the window, then for the answer.
+    /// Sends a message: waits for a place in the window, in the order of asking, then for the answer. Woken by either, and by
+    /// the end of the connection; the answer comes within [`answer_timeout`](crate::ClientConfig::answer_timeout) or the
+    /// connection ends.
     ///
     /// Dropping the future before the message's bytes were handed over means that it is not sent; afterwards its
     /// outcome comes as [`Event::Answered`](super::Event::Answered).
@@ -100,7 +103,8 @@ impl Client {
     }
 
     /// Waits for a place in the window, in the order of asking. The permit is good for one message; dropping it gives
-    /// the place to the next in line.
+    /// the place to the next in line. Woken when its turn has come and a place is free, and with [`Blocked`] when there
+    /// will be none: the connection drains or ends. Dropping the future gives up its place in the line.
     pub fn reserve(&self) -> Reserve {
         Reserve {
             handle: Arc::clone(&self.handle),
@@ -117,7 +121,7 @@ impl Client {
         Broadcast::new(Arc::clone(&self.handle), message, tokens.into_iter())
     }
 
-    /// Messages that could be sent now without waiting.
+    /// Messages that could be sent now without waiting: 0 to [`window`](crate::ClientConfig::window).
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.handle
@@ -126,7 +130,9 @@ impl Client {
     }
 
     /// Ends the connection in order and waits until it is over: nothing new is taken, what was accepted is sent and its
-    /// answers are waited for, then the stream ends. Acks may be given until then.
+    /// answers are waited for, then the stream ends. Acks may be given until then. It takes at most
+    /// [`settle_timeout`](crate::ClientConfig::settle_timeout) and
+    /// [`close_timeout`](crate::ClientConfig::close_timeout). Dropping the future does not take the close back.
     ///
     /// # Errors
     /// Why the connection did not end in order.
@@ -137,7 +143,7 @@ impl Client {
         self.closed().await
     }
 
-    /// Waits until the connection is over, whoever ends it.
+    /// Waits until the connection is over, whoever ends it; at once if it is. Dropping the future changes nothing.
     ///
     /// # Errors
     /// Why the connection did not end in order.

@@ -106,7 +106,7 @@ impl<R: Runtime> Endpoint<R> {
     }
 
     /// The next connection that is logged in, or failed to. New ones are taken in while this is polled, and log in beside
-    /// each other; dropping the future loses nothing.
+    /// each other. Woken by one that is done, by a newcomer, and by room for one; dropping the future loses nothing.
     ///
     /// # Errors
     /// The listener failed, as for lack of file handles. It may be tried again, after a while.

@@ -87,7 +87,9 @@ impl Incoming {
         }
     }
 
-    /// The next event, or `None` after the last. Nothing is lost when the future is dropped.
+    /// The next event, or `None` after the last. Woken by an event; one task at a time is. Nothing is lost when the future
+    /// is dropped. Taking events is what lets the connection read on once
+    /// [`inbox_messages`](crate::ClientConfig::inbox_messages) of them wait.
     pub async fn next(&mut self) -> Option<Event> {
         poll_fn(|cx| self.poll_event(cx)).await
     }

@@ -28,6 +28,9 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The future that moves one connection: poll it, on any executor, until it ends with the connection.
 ///
+/// Woken by the transport, by the timer at the connection's next deadline, and by every handle that has something for it
+/// to do.
+///
 /// It ends with `Ok` after an orderly close and with the error that ended the connection otherwise. Dropping it cuts the
 /// connection: those who wait are told that the outcome of what was in flight is unknown.
 #[must_use = "nothing moves unless the driver is polled; spawn it"]

@@ -57,7 +57,8 @@ pub struct Login {
 
 impl Login {
     /// Sees the login through: asks `decide` about the sender and key that were shown, and returns when the stream is
-    /// bound.
+    /// bound. Woken by what the app server does and by `decide`'s own future; ends within
+    /// [`handshake_timeout`](crate::ServerConfig::handshake_timeout). Dropping the future closes the connection.
     ///
     /// # Errors
     /// Why the connection ended before.
@@ -160,8 +161,9 @@ impl Peer {
             .act(|machine| machine.connection.nack(token, code, description))
     }
 
-    /// Sends what a device sent, when the window has a place. That the app server acked it comes as
-    /// [`ServerEvent::Acked`]. Dropping the future before it is ready means that the message is not sent.
+    /// Sends what a device sent, when the window has a place, in the order of asking. That the app server acked it comes as
+    /// [`ServerEvent::Acked`]. Woken by a free place and by the end of the connection. Dropping the future before it is
+    /// ready means that the message is not sent.
     ///
     /// # Errors
     /// The message comes back when the connection takes none any more.
@@ -259,7 +261,9 @@ pub struct PeerEvents {
 }
 
 impl PeerEvents {
-    /// The next event, or `None` after the last. Nothing is lost when the future is dropped.
+    /// The next event, or `None` after the last. Woken by an event; one task at a time is. Nothing is lost when the future
+    /// is dropped. Taking events is what lets the connection read on once
+    /// [`inbox_messages`](crate::ServerConfig::inbox_messages) of them wait.
     pub async fn next(&mut self) -> Option<ServerEvent> {
         poll_fn(|cx| self.poll_event(cx)).await
     }
