@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
 use ccs_proto::{
-    ApiKey, ClientConfig, ClientConnection, ConnectionError, ConnectionId, ServerConfig,
-    ServerEvent, Tap, Time, TransportSecurity,
+    ApiKey, ClientConfig, ClientConnection, ConnectionId, ServerConfig, ServerEvent, Tap, Time,
+    TransportSecurity,
 };
 use ccs_tests::canary;
 use ccs_tests::pair::{Pair, SENDER};
@@ -140,7 +140,9 @@ fn a_panic_with_everything_in_hand_does_not_show_it() {
         panic!("{:?} {:?}", config(None), connection());
     }));
     shows_nothing("a panic", &message(panicked.unwrap_err()));
-    let error: Result<(), _> = Err((ConnectionError::InsecureTransport, config(None)));
-    let panicked = catch_unwind(AssertUnwindSafe(|| error.unwrap()));
+    let failed = connection()
+        .receive(Time::ZERO, b"<x>")
+        .map_err(|error| (error, config(None)));
+    let panicked = catch_unwind(AssertUnwindSafe(|| failed.unwrap()));
     shows_nothing("an unwrap", &message(panicked.unwrap_err()));
 }
