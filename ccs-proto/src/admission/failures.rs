@@ -37,7 +37,8 @@ impl<K: Ord + Clone> Failures<K> {
 
     /// How long until one more failure would be within the limit; `None` if it is now.
     pub(super) fn wait(&self, now: Time, key: &K) -> Option<Duration> {
-        let owed = self.debts.get(key)?.paid_at - now;
+        let paid_at = self.debts.get(key)?.paid_at.since_origin();
+        let owed = paid_at.saturating_sub(now.since_origin());
         let wait = owed
             .saturating_add(self.interval())
             .saturating_sub(self.limit.within);
@@ -52,7 +53,7 @@ impl<K: Ord + Clone> Failures<K> {
             .debts
             .entry(key.clone())
             .or_insert(Debt { paid_at: now, age });
-        debt.paid_at = debt.paid_at.max(now) + interval;
+        debt.paid_at = debt.paid_at.max(now).after(interval);
         let older = std::mem::replace(&mut debt.age, age);
         self.by_age.remove(&older);
         self.by_age.insert(age, key);
