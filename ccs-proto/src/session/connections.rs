@@ -26,6 +26,8 @@ pub struct NotWanted;
 pub(super) struct Slot {
     pub(super) connection: ClientConnection,
     bound_since: Option<Time>,
+    /// It has held for long enough, which ends a row of failures once.
+    healthy: bool,
     pub(super) draining: bool,
     /// Ended from this side: its end is no failure.
     pub(super) retired: bool,
@@ -144,6 +146,7 @@ impl Session {
         let slot = Slot {
             connection: ClientConnection::new(config, connection, security, now),
             bound_since: None,
+            healthy: false,
             draining: false,
             retired: false,
         };
@@ -246,10 +249,11 @@ impl Session {
         if slot.bound_since.is_none() && slot.connection.is_bound() {
             slot.bound_since = Some(now);
         }
-        if slot
+        let held = slot
             .bound_since
-            .is_some_and(|since| since + healthy_after <= now)
-        {
+            .is_some_and(|since| since + healthy_after <= now);
+        if held && !slot.healthy {
+            slot.healthy = true;
             self.reconnect.healthy();
         }
     }
@@ -283,7 +287,7 @@ impl Session {
         };
         slot.draining = true;
         let unsent = slot.connection.take_unsent();
-        let healthy = self.is_healthy(id);
+        let healthy = slot.healthy;
         self.take_back(unsent);
         self.queue.release(id);
         self.emit(SessionEvent::Draining { connection: id });
@@ -313,11 +317,6 @@ impl Session {
             slot.retired = true;
             slot.connection.close(now);
         }
-    }
-
-    fn is_healthy(&self, id: ConnectionId) -> bool {
-        let since = self.pool.get(id).and_then(|slot| slot.bound_since);
-        since.is_some_and(|since| since + self.config.healthy_after <= self.now)
     }
 
     /// A connection is over: what was in flight is unknown and goes out again.

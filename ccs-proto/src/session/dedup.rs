@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(names.insert(&key("b")), []);
         assert_eq!(names.insert(&key("c")), [key("a")]);
         assert!(!names.contains(&key("a")) && names.contains(&key("c")));
-        let long = "x".repeat(980);
+        let long = "x".repeat(990);
         assert_eq!(names.insert(&key(&long)), [key("b"), key("c")]);
         assert_eq!(names.len(), 1);
     }

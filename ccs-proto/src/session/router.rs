@@ -339,7 +339,7 @@ mod tests {
     fn runs_are_bounded_and_each_ends_once() {
         let mut router = Router::new(2, PATIENCE);
         router.otherwise(HandlerId(1));
-        let mut start = |router: &mut Router, number| {
+        let start = |router: &mut Router, number| {
             let started = router.start(Time::ZERO, delivery(number, upstream(&[], "app")));
             started.unwrap().id
         };
