@@ -34,17 +34,15 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Whether it is there to take messages, now or once it is bound.
+    /// Whether it takes messages, now or once it is bound. One that fails still counts until it is over: what was in
+    /// flight there comes back only then, and how it ends says when to dial.
     fn is_live(&self) -> bool {
-        !self.draining
-            && !self.retired
-            && !self.connection.is_ending()
-            && !self.connection.is_closed()
+        !self.draining && !self.retired && !self.connection.is_closed()
     }
 
     /// Whether it takes messages now.
     pub(super) fn takes_messages(&self) -> bool {
-        self.is_live() && self.connection.is_bound()
+        self.is_live() && !self.connection.is_ending() && self.connection.is_bound()
     }
 }
 

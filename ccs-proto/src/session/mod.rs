@@ -278,6 +278,9 @@ impl Session {
         self.release_due();
         self.store_again();
         self.advance_end();
+        if self.is_ended() {
+            return;
+        }
         self.plan_dial();
         self.note_window();
         self.note_room();

@@ -48,7 +48,7 @@ fn a_refused_login_is_loud_and_waits_five_minutes() {
     let gaps = gaps(&world);
     assert_eq!(gaps.len(), 3, "{gaps:?}");
     for gap in gaps {
-        assert!(gap >= seconds(300) && gap <= seconds(330));
+        assert!(gap >= seconds(300) && gap <= seconds(330), "{gap:?}");
     }
     let log = world.log();
     assert_eq!(

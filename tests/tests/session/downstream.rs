@@ -5,7 +5,7 @@ use std::time::Duration;
 use ccs_proto::message::{Downstream, NackCode};
 use ccs_proto::session::{DeadMessage, SessionEvent, SubmitError};
 
-use crate::world::{World, seconds};
+use crate::world::{Dial, World, seconds};
 
 const DUPLICATE: &str = "Message with the same id has been received before";
 
@@ -170,8 +170,8 @@ fn what_was_in_flight_on_a_lost_connection_goes_out_again_before_newer_messages(
         world.log(),
         [
             "disconnected 1 unknown 2",
-            "WindowResumed",
             "reconnecting 1",
+            "WindowResumed",
             "accepted m-4"
         ]
     );
@@ -205,7 +205,7 @@ fn a_time_to_live_that_ran_out_is_told_and_nothing_is_sent() {
     let message = |id: &str| Downstream::to("T").id(id).time_to_live(seconds(30));
     world.session.submit(world.now, message("m-1")).unwrap();
     world.drive();
-    world.dials.extend([crate::world::Dial::Refuse; 40]);
+    world.dials.extend([Dial::Refuse; 40]);
     world.cut(1);
     world.session.submit(world.now, message("m-2")).unwrap();
     world.advance(seconds(29));
@@ -218,15 +218,21 @@ fn a_time_to_live_that_ran_out_is_told_and_nothing_is_sent() {
 }
 
 #[test]
-fn now_or_never_is_sent_while_connected() {
+fn now_or_never_is_sent_while_connected_and_else_expires_at_once() {
     let mut world = World::bound();
-    let message = Downstream::to("T").id("m-1").time_to_live(Duration::ZERO);
-    world.session.submit(world.now, message).unwrap();
+    let message = |id: &str| {
+        let message = Downstream::to("T").id(id);
+        message.time_to_live(Duration::ZERO)
+    };
+    world.session.submit(world.now, message("m-1")).unwrap();
     world.drive();
-    assert_eq!(world.unanswered(), ["1:m-1"]);
-    world.nack("m-1", &NackCode::ServiceUnavailable);
-    world.advance(seconds(2));
-    assert_eq!(world.outcomes().len(), 1);
+    world.ack("m-1");
+    assert_eq!(world.outcomes(), ["acked m-1"]);
+    world.dials.extend([Dial::Refuse; 5]);
+    world.cut(1);
+    world.session.submit(world.now, message("m-2")).unwrap();
+    world.advance(seconds(1));
+    assert_eq!(world.outcomes(), ["expired m-2"]);
 }
 
 #[test]
@@ -275,43 +281,49 @@ fn at_its_bound_a_message_comes_back_and_room_is_told_once() {
     world.ack("m-1");
     assert_eq!(world.log(), ["acked m-1", "Room"]);
     world.session.submit(world.now, third).unwrap();
-    let id = Downstream::to("T").id("m-2");
-    world.ack("m-2");
-    world.session.submit(world.now, id.clone()).unwrap();
+    let again = Downstream::to("T").id("m-2");
+    world.drive();
     world.ack("m-3");
     assert_eq!(
-        world.session.submit(world.now, id.clone()),
-        Err(SubmitError::Duplicate(Box::new(id)))
+        world.session.submit(world.now, again.clone()),
+        Err(SubmitError::Duplicate(Box::new(again)))
     );
 }
 
 #[test]
-fn the_queue_is_bounded_in_bytes_and_so_are_events_that_nobody_takes() {
-    let mut world = World::bound_with(|config, _| {
-        config.queue_bytes = 300;
-        config.events = 3;
-    });
+fn the_queue_is_bounded_in_bytes() {
+    let mut world = World::bound_with(|config, _| config.queue_bytes = 200);
     world.submit("m-1");
     world.submit("m-2");
     let more = Downstream::to("T");
     let refused = world.session.submit(world.now, more.clone());
     assert!(matches!(refused, Err(SubmitError::Full(_))));
     world.ack_all();
-    world.log();
-    for id in ["a", "b", "c"] {
-        let message = Downstream::to("T").id(id);
-        world.session.submit(world.now, message).unwrap();
-        if let Some(ccs_proto::session::Command::Store { id, .. }) = world.session.poll_command() {
-            world.session.stored(world.now, id);
-        }
-        while world.session.poll_command().is_some() {}
-        if id == "b" {
-            break;
-        }
+    world.session.submit(world.now, more).unwrap();
+}
+
+#[test]
+fn nothing_more_is_accepted_or_read_while_nobody_takes_events() {
+    let mut world = World::bound_with(|config, client| {
+        config.events = 5;
+        client.inbox_messages = 5;
+    });
+    for n in 0..20 {
+        world.submit(&format!("m-{n}"));
     }
-    assert_eq!(world.session.queued(), 2);
-    world.drive();
+    world.log();
+    world.events_are_taken = false;
     world.ack_all();
+    assert!(
+        world.session.queued() >= 10,
+        "answers wait in the connection"
+    );
+    let more = Downstream::to("T");
+    let refused = world.session.submit(world.now, more);
+    assert!(matches!(refused, Err(SubmitError::Full(_))));
+    world.events_are_taken = true;
+    world.drive();
+    assert_eq!(world.outcomes().len(), 20);
     assert_eq!(world.session.queued(), 0);
 }
 

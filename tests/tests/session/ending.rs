@@ -40,6 +40,7 @@ fn at_the_deadline_what_is_left_is_given_back_told_apart() {
     world.advance(seconds(29));
     assert!(!world.session.is_ended());
     world.advance(seconds(1));
+    world.drive();
     assert!(world.session.is_ended());
     assert!(world.links.is_empty(), "closed");
     assert_eq!(world.log().last().map(String::as_str), Some("Ended"));

@@ -50,6 +50,7 @@ pub struct World {
     pub asked: Vec<(StoreId, Record)>,
     pub forgotten: Vec<Forgotten>,
     pub events: Vec<SessionEvent>,
+    pub events_are_taken: bool,
     pub deliveries: Vec<Delivery>,
     /// Downstream messages that the endpoint was given and did not answer.
     pub received: Vec<(ConnectionId, String, AnswerToken)>,
@@ -76,6 +77,7 @@ impl World {
             asked: Vec::new(),
             forgotten: Vec::new(),
             events: Vec::new(),
+            events_are_taken: true,
             deliveries: Vec::new(),
             received: Vec::new(),
             acked: Vec::new(),
@@ -138,7 +140,9 @@ impl World {
         for id in ids {
             moved |= self.carry(id);
         }
-        while let Some(event) = self.session.poll_event() {
+        while self.events_are_taken
+            && let Some(event) = self.session.poll_event()
+        {
             self.events.push(event);
             moved = true;
         }
@@ -235,7 +239,10 @@ impl World {
         }
         if link.server.is_closed() && link.downwards.is_empty() {
             self.links.remove(&id);
+            self.received.retain(|(connection, _, _)| *connection != id);
             self.session.receive_eof(now, id);
+            // What is written to a transport that the peer has closed is lost.
+            while self.session.poll_transmit(now, id, &mut BytesMut::new()) {}
             moved = true;
         }
         moved
