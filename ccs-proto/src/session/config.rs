@@ -43,7 +43,9 @@ pub struct SessionConfig {
     /// Waits for a target of which the endpoint says that it gets too much. Default: 60 s, doubling to 10 minutes; half
     /// of it at least.
     pub slow_down: Backoff,
-    /// Stream errors with a message in flight after which it is a dead letter: it is what ends the streams. Default: 3.
+    /// Stream errors with a message in flight after which it is a dead letter: it is what ends the streams. After as
+    /// many connections that were just lost it goes out alone and with waits, and after
+    /// [`attempts`](Self::attempts) more it is a dead letter as well. Default: 3.
     pub stream_deaths: u32,
     /// Dead letters that are kept to look at; the oldest goes first. Default: 1,000.
     pub dead_letters: usize,

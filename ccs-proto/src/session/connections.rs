@@ -28,6 +28,8 @@ pub(super) struct Slot {
     bound_since: Option<Time>,
     /// It has held for long enough, which ends a row of failures once.
     healthy: bool,
+    /// A message was answered here.
+    pub(super) has_answered: bool,
     pub(super) draining: bool,
     /// Ended from this side: its end is no failure.
     pub(super) retired: bool,
@@ -52,8 +54,8 @@ pub(super) struct Pool {
     slots: BTreeMap<ConnectionId, Slot>,
     dial: Option<Dial>,
     next_dial: u64,
-    /// A message that is under suspicion is alone on this connection.
-    pub(super) quarantine: Option<ConnectionId>,
+    /// The last suspect that was sent, by number, and the connection on which it is alone.
+    pub(super) alone: Option<(ConnectionId, u64)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -145,6 +147,7 @@ impl Session {
             connection: ClientConnection::new(config, connection, security, now),
             bound_since: None,
             healthy: false,
+            has_answered: false,
             draining: false,
             retired: false,
         };
@@ -323,9 +326,6 @@ impl Session {
             return;
         };
         let end = slot.connection.end().unwrap_or(Ok(()));
-        if self.pool.quarantine == Some(id) {
-            self.pool.quarantine = None;
-        }
         let unsent = slot.connection.take_unsent();
         let unanswered = slot.connection.take_unanswered();
         self.commands.push_back(Command::Close(id));
@@ -335,10 +335,11 @@ impl Session {
             unknown: unanswered.len(),
         });
         self.take_back(unsent);
-        self.lost(unanswered, &end);
+        let failed = !slot.draining && !slot.retired;
+        self.lost(unanswered, failed, &end);
         self.queue.release(id);
         // The next dial after a drain, or after an end of our own, was planned when it began.
-        if !slot.draining && !slot.retired {
+        if failed {
             self.put_off(Class::of_end(&end), ReconnectReason::Lost(end));
         }
     }

@@ -193,6 +193,11 @@ pub enum DeadReason {
         /// With what, the last time.
         last: ConnectionError,
     },
+    /// Connection after connection was lost with this message alone in flight.
+    LosesConnections {
+        /// How often.
+        losses: u32,
+    },
     /// The handler said so.
     Handler,
     /// The handler was given it as often as the settings allow.
@@ -218,6 +223,9 @@ impl fmt::Display for DeadReason {
             Self::TooLate { last: None } => f.write_str("not settled in time"),
             Self::EndsStreams { deaths, last } => {
                 write!(f, "{deaths} streams ended with it in flight: {last}")
+            }
+            Self::LosesConnections { losses } => {
+                write!(f, "{losses} connections were lost with it in flight")
             }
             Self::Handler => f.write_str("the handler gave it up"),
             Self::Tries { tries } => write!(f, "the handler failed {tries} times"),

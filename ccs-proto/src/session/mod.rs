@@ -37,6 +37,7 @@ mod reconnect;
 mod retry;
 mod router;
 mod storing;
+mod suspects;
 
 use std::collections::VecDeque;
 

@@ -65,7 +65,7 @@ impl Session {
                 let slot = self.pool.get_mut(connection)?;
                 slot.connection.cancel(id)?;
             }
-            Place::Storing | Place::Ready(_) | Place::Suspect | Place::Waiting(_) => {}
+            Place::Storing | Place::Ready(_) | Place::Suspect { .. } | Place::Waiting(_) => {}
         }
         let entry = self.queue.remove(number)?;
         self.forget(id.clone());
@@ -132,7 +132,7 @@ impl Session {
                 self.run_out(number);
                 continue;
             }
-            let suspect = entry.place() == Place::Suspect;
+            let suspect = matches!(entry.place(), Place::Suspect { .. });
             let message = entry.message.clone();
             let target = message.message().target().as_str();
             if let Err(later) = self.pace.let_through(self.now, target) {
@@ -148,24 +148,9 @@ impl Session {
             }
             self.queue.put(number, Place::Out(id));
             if suspect {
-                self.pool.quarantine = Some(id);
+                self.pool.alone = Some((id, number));
             }
         }
-    }
-
-    /// What this connection sends next. While there are suspects they go first and one at a time, on a connection where
-    /// nothing else is in flight: whichever ends that stream is found out.
-    fn next_for(&self, id: ConnectionId, idle: bool) -> Option<u64> {
-        if self.pool.quarantine == Some(id) {
-            return None;
-        }
-        if self.pool.quarantine.is_none()
-            && self.pool.first_taking() == Some(id)
-            && let Some(suspect) = self.queue.first_suspect()
-        {
-            return idle.then_some(suspect);
-        }
-        self.queue.first_for(id)
     }
 
     /// The answer to a message, which only the connection that has it can give.
@@ -180,10 +165,11 @@ impl Session {
             return;
         }
         // Whatever the answer is, the stream lives.
-        let suspected = std::mem::take(&mut entry.deaths) > 0;
-        if suspected && self.pool.quarantine == Some(id) {
-            self.pool.quarantine = None;
+        if let Some(slot) = self.pool.get_mut(id) {
+            slot.has_answered = true;
         }
+        entry.deaths = 0;
+        entry.losses = 0;
         match outcome {
             Outcome::Accepted(ack) => self.acked(number, ack.canonical),
             Outcome::Refused(nack) => self.nacked(id, number, nack),
@@ -300,46 +286,6 @@ impl Session {
                 self.go_home(number);
             }
         }
-        if let Some(id) = self.pool.quarantine
-            && self.queue.first_suspect().is_some()
-            && self
-                .pool
-                .get(id)
-                .is_none_or(|slot| slot.connection.in_flight() == 0)
-        {
-            self.pool.quarantine = None;
-        }
-    }
-
-    /// Messages that were in flight on a connection that ended: what became of them is unknown. If the peer ended the
-    /// stream for what it read, one of them is what it could not bear.
-    pub(super) fn lost(
-        &mut self,
-        unanswered: Vec<EncodedDownstream>,
-        end: &Result<(), ConnectionError>,
-    ) {
-        let blamed = retry::blames_a_stanza(end);
-        let alone = unanswered.len() == 1;
-        for message in unanswered {
-            let Some(number) = self.queue.number_of(message.id()) else {
-                continue;
-            };
-            let Some(entry) = self.queue.get_mut(number) else {
-                continue;
-            };
-            entry.unknown = true;
-            if blamed {
-                entry.deaths = entry.deaths.saturating_add(1);
-            }
-            match end {
-                Err(last) if alone && blamed && entry.deaths >= self.config.stream_deaths => {
-                    let deaths = entry.deaths;
-                    let last = last.clone();
-                    self.bury(number, DeadReason::EndsStreams { deaths, last });
-                }
-                _ => self.go_home(number),
-            }
-        }
     }
 
     /// Puts a message where it can be sent from, unless its time is over.
@@ -350,8 +296,9 @@ impl Session {
         if entry.is_over(self.now) {
             return self.run_out(number);
         }
-        let place = if entry.deaths > 0 {
-            Place::Suspect
+        let place = if self.is_suspect(entry) {
+            let losses = entry.losses;
+            Place::Suspect { losses }
         } else {
             let there = |id: &ConnectionId| {
                 let slot = self.pool.get(*id);
@@ -366,7 +313,7 @@ impl Session {
     pub(super) fn release_due(&mut self) {
         while let Some(number) = self.queue.take_overdue(self.now) {
             let place = self.queue.get(number).map(super::queue::Entry::place);
-            if let Some(Place::Ready(_) | Place::Suspect | Place::Waiting(_)) = place {
+            if let Some(Place::Ready(_) | Place::Suspect { .. } | Place::Waiting(_)) = place {
                 self.run_out(number);
             }
         }

@@ -24,6 +24,8 @@ pub(super) struct Entry {
     pub(super) stays_on: Option<ConnectionId>,
     /// Streams that the peer ended with an error while it was in flight.
     pub(super) deaths: u32,
+    /// Connections that the peer's side ended, in whatever way, while it was in flight.
+    pub(super) losses: u32,
     place: Place,
 }
 
@@ -34,8 +36,9 @@ pub(super) enum Place {
     Storing,
     /// It can be sent, by any connection or, while there is that one, by one alone.
     Ready(Option<ConnectionId>),
-    /// It can be sent, but not together with others: one of them may be what ends streams.
-    Suspect,
+    /// It can be sent, but not together with others: one of them may be what ends streams. Those that were there at
+    /// the fewest losses go first.
+    Suspect { losses: u32 },
     /// It can be sent then.
     Waiting(Time),
     /// A connection has it.
@@ -52,7 +55,7 @@ pub(super) struct Queue {
     by_id: BTreeMap<MessageId, u64>,
     /// None stands for any connection.
     ready: BTreeSet<(Option<ConnectionId>, u64)>,
-    suspects: BTreeSet<u64>,
+    suspects: BTreeSet<(u32, u64)>,
     waiting: BTreeSet<(Time, u64)>,
     deadlines: BTreeSet<(Time, u64)>,
     bytes: usize,
@@ -107,6 +110,7 @@ impl Queue {
             unknown: false,
             stays_on: None,
             deaths: 0,
+            losses: 0,
             place: Place::Storing,
         };
         self.entries.insert(number, entry);
@@ -124,8 +128,8 @@ impl Queue {
             Place::Ready(connection) => {
                 self.ready.insert((connection, number));
             }
-            Place::Suspect => {
-                self.suspects.insert(number);
+            Place::Suspect { losses } => {
+                self.suspects.insert((losses, number));
             }
             Place::Waiting(due) => {
                 self.waiting.insert((due, number));
@@ -139,8 +143,8 @@ impl Queue {
             Place::Ready(connection) => {
                 self.ready.remove(&(connection, number));
             }
-            Place::Suspect => {
-                self.suspects.remove(&number);
+            Place::Suspect { losses } => {
+                self.suspects.remove(&(losses, number));
             }
             Place::Waiting(due) => {
                 self.waiting.remove(&(due, number));
@@ -177,7 +181,7 @@ impl Queue {
     }
 
     pub(super) fn first_suspect(&self) -> Option<u64> {
-        self.suspects.first().copied()
+        self.suspects.first().map(|(_, number)| *number)
     }
 
     /// This connection is not there any more: what only it was to send, any may send.

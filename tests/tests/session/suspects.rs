@@ -60,20 +60,50 @@ fn a_cut_or_a_restart_blames_no_message() {
     let mut world = World::bound();
     world.submit("a");
     world.submit("b");
-    let mut connection = 1;
-    for _ in 0..5 {
-        world.cut(connection);
+    for (connection, cut) in [(1, true), (2, false), (3, true), (4, false), (5, false)] {
+        if cut {
+            world.cut(connection);
+        } else {
+            world.end_with(connection, StreamCondition::SystemShutdown);
+        }
         while world.received.len() < 2 {
             world.advance(seconds(1));
         }
-        assert_eq!(world.unanswered().len(), 2, "both at once");
-        connection += 1;
-        world.end_with(connection, StreamCondition::SystemShutdown);
-        while world.received.len() < 2 {
-            world.advance(seconds(1));
-        }
-        connection += 1;
+        let both = ["a", "b"].map(|id| format!("{}:{id}", connection + 1));
+        assert_eq!(world.unanswered(), both, "together");
     }
     world.ack_all();
     assert_eq!(world.outcomes(), ["acked a", "acked b"]);
+}
+
+#[test]
+fn a_message_with_which_every_connection_is_lost_does_not_hold_up_the_others_for_ever() {
+    let mut world = World::bound_with(|_, client| client.window = 2);
+    for id in ["killer", "a", "b", "c"] {
+        world.submit(id);
+    }
+    let mut acked = Vec::new();
+    let mut losses = 0;
+    while world.session.queued() > 0 {
+        if let Some((connection, ..)) = world.received.iter().find(|(_, id, _)| id == "killer") {
+            let connection = connection.0;
+            world.cut(connection);
+            losses += 1;
+        } else if let Some((_, id, _)) = world.received.first() {
+            let id = id.clone();
+            world.ack(&id);
+        }
+        world.advance(seconds(1));
+        let outcomes = world.outcomes();
+        if acked.len() < 3 && !outcomes.is_empty() {
+            assert!(losses <= 5, "{losses} losses");
+        }
+        acked.extend(outcomes);
+    }
+    acked.sort();
+    assert_eq!(acked[..3], ["acked a", "acked b", "acked c"]);
+    assert_eq!(
+        acked[3],
+        "dead killer: 13 connections were lost with it in flight"
+    );
 }
