@@ -76,6 +76,9 @@ pub struct SessionConfig {
     pub remembered_bytes: usize,
     /// Waits before a refused `Store` is asked for again. Default: 1 s, doubling to 60 s.
     pub store_retry: Backoff,
+    /// A bug on purpose.
+    #[cfg(ccs_planted)]
+    pub planted: Option<super::Planted>,
 }
 
 impl SessionConfig {
@@ -111,6 +114,8 @@ impl SessionConfig {
             remembered_messages: 100_000,
             remembered_bytes: 32 * 1024 * 1024,
             store_retry: to_a_minute,
+            #[cfg(ccs_planted)]
+            planted: None,
         }
     }
 }

@@ -143,6 +143,18 @@ impl Session {
         }
         self.pool.dial = None;
         let config = Arc::clone(&self.config.client);
+        #[cfg(ccs_planted)]
+        let config = {
+            let mut planted = (*config).clone();
+            planted.window += usize::from(self.is_planted(super::Planted::WindowOverrun));
+            Arc::new(planted)
+        };
+        #[cfg(ccs_planted)]
+        if self.is_planted(super::Planted::ForgetOnReconnect) {
+            let config = &self.config;
+            self.remembered =
+                super::Remembered::new(config.remembered_messages, config.remembered_bytes);
+        }
         let slot = Slot {
             connection: ClientConnection::new(config, connection, security, now),
             bound_since: None,
@@ -174,6 +186,10 @@ impl Session {
         if let (Class::Login, ReconnectReason::Lost(Err(error))) = (class, &why) {
             let error = error.clone();
             self.emit(SessionEvent::LoginFailed { error, after });
+        }
+        #[cfg(ccs_planted)]
+        if self.is_planted(super::Planted::DialAtOnce) {
+            self.reconnect = super::Reconnect::default();
         }
         let attempt = self.reconnect.failures();
         self.emit(SessionEvent::Reconnecting {
@@ -328,6 +344,8 @@ impl Session {
         let end = slot.connection.end().unwrap_or(Ok(()));
         let unsent = slot.connection.take_unsent();
         let unanswered = slot.connection.take_unanswered();
+        #[cfg(ccs_planted)]
+        let unanswered = self.plant_lost_drain(&slot, unanswered);
         self.commands.push_back(Command::Close(id));
         self.emit(SessionEvent::Disconnected {
             connection: id,

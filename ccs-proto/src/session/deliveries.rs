@@ -126,6 +126,8 @@ pub(super) struct Deliveries {
     runnable: BTreeSet<u64>,
     waiting: BTreeSet<(Time, u64)>,
     bytes: usize,
+    #[cfg(ccs_planted)]
+    pub(super) out_of_order: bool,
 }
 
 impl Deliveries {
@@ -167,6 +169,8 @@ impl Deliveries {
             }
             None => true,
         };
+        #[cfg(ccs_planted)]
+        let first = first || self.out_of_order;
         if first {
             self.runnable.insert(number);
         }

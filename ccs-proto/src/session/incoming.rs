@@ -84,6 +84,10 @@ impl Session {
     fn finish_delivery(&mut self, number: u64, pending: Pending) {
         self.deliveries.storing(number);
         self.store(pending);
+        #[cfg(ccs_planted)]
+        if self.is_planted(super::Planted::AckBeforeStored) {
+            self.delivery_stored(number, None);
+        }
     }
 
     pub(super) fn takes_deliveries(&self) -> bool {
@@ -102,6 +106,12 @@ impl Session {
     /// A copy of what was handled is acked; a copy of what is not done with takes its place on the newer connection.
     fn arrived(&mut self, received: Received, token: AckToken) {
         let key = DeliveryKey::of(&received);
+        #[cfg(ccs_planted)]
+        let key = if self.is_planted(super::Planted::DedupById) {
+            DeliveryKey::new("", key.message_id())
+        } else {
+            key
+        };
         if self.remembered.contains(&key) {
             self.emit(SessionEvent::Duplicate { key });
             return self.ack(token);
@@ -113,12 +123,23 @@ impl Session {
                 }
                 self.emit(SessionEvent::Duplicate { key });
             }
-            Err(token) => self.deliveries.admit(key, received, token),
+            Err(token) => {
+                #[cfg(ccs_planted)]
+                self.plant_early_ack(&key, &token);
+                self.deliveries.admit(key, received, token);
+            }
         }
     }
 
     /// Acks on the connection by which the message came. Where that has ended, the message comes again and is known.
     pub(super) fn ack(&mut self, token: AckToken) {
+        #[cfg(ccs_planted)]
+        if self.is_planted(super::Planted::AckBeforeHandler) {
+            if let Some(slot) = self.pool.get_mut(token.connection()) {
+                slot.connection.forget(token);
+            }
+            return;
+        }
         if let Some(slot) = self.pool.get_mut(token.connection()) {
             let _ = slot.connection.ack(token);
         }

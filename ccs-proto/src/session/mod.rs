@@ -31,6 +31,8 @@ mod event;
 mod incoming;
 mod outgoing;
 mod pace;
+#[cfg(ccs_planted)]
+mod planted;
 mod queue;
 mod random;
 mod reconnect;
@@ -53,6 +55,8 @@ pub use event::{
     DeadLetter, DeadMessage, DeadReason, Received, ReconnectReason, Refused, SessionEvent,
     Settlement, SubmitError,
 };
+#[cfg(ccs_planted)]
+pub use planted::Planted;
 pub use reconnect::DialFailure;
 pub use router::{HandlerCounts, HandlerId, Router, Run, RunEnd, RunId};
 
@@ -95,6 +99,8 @@ pub struct Session {
     /// The windows of all connections are full, and it was said.
     stalled: bool,
     stage: Stage,
+    #[cfg(ccs_planted)]
+    stale: std::collections::BTreeSet<(Time, u64)>,
 }
 
 impl Session {
@@ -118,8 +124,15 @@ impl Session {
             turned_away: false,
             stalled: false,
             stage: Stage::Open,
+            #[cfg(ccs_planted)]
+            stale: std::collections::BTreeSet::new(),
             config,
         };
+        #[cfg(ccs_planted)]
+        {
+            let out_of_order = session.is_planted(Planted::DeviceOutOfOrder);
+            session.deliveries.out_of_order = out_of_order;
+        }
         session.turn();
         session
     }

@@ -49,6 +49,10 @@ impl Session {
         let id = encoded.id().clone();
         let number = self.insert(encoded, Duration::ZERO);
         self.store(Pending::Accept(number));
+        #[cfg(ccs_planted)]
+        if self.is_planted(super::Planted::AcceptBeforeStored) {
+            self.accepted(number);
+        }
         self.turn();
         Ok(id)
     }
@@ -84,7 +88,7 @@ impl Session {
         self.queue.insert(message, left(life), too_late)
     }
 
-    fn fresh_id(&mut self) -> MessageId {
+    pub(super) fn fresh_id(&mut self) -> MessageId {
         self.next_id = self.next_id.wrapping_add(1);
         MessageId::from(format!("{}-{}", self.config.id_prefix, self.next_id))
     }
@@ -197,6 +201,16 @@ impl Session {
             return;
         };
         let next = retry::next(&nack, entry.unknown);
+        #[cfg(ccs_planted)]
+        let next = match (self.config.planted, next) {
+            (Some(super::Planted::DropOnNack), Next::SameConnection) => {
+                self.queue.remove(number);
+                return;
+            }
+            (Some(super::Planted::RetryPermanent), Next::GiveUp) => Next::SameConnection,
+            (Some(super::Planted::DuplicateIsRefused), Next::Acked) => Next::GiveUp,
+            (_, next) => next,
+        };
         entry.unknown = false;
         match next {
             Next::Acked => self.acked(number, None),
@@ -234,6 +248,9 @@ impl Session {
         let message_id = entry.message.id().clone();
         let target = entry.message.message().target().clone();
         let over = entry.is_over(self.now);
+        let worn_out = attempts >= self.config.attempts;
+        #[cfg(ccs_planted)]
+        let worn_out = worn_out && !self.is_planted(super::Planted::RetryForEver);
         let shut_out = next == Next::LogInAgain;
         let failed = attempts.saturating_sub(1);
         let due = match next {
@@ -246,9 +263,11 @@ impl Session {
         };
         if over {
             self.run_out(number);
-        } else if attempts >= self.config.attempts {
+        } else if worn_out {
             self.bury(number, DeadReason::Attempts { attempts, last });
         } else {
+            #[cfg(ccs_planted)]
+            self.plant_new_id(number);
             self.queue.put(number, Place::Waiting(due));
             self.emit(SessionEvent::Retrying {
                 id: message_id,
@@ -270,6 +289,11 @@ impl Session {
         if let Some(entry) = self.queue.remove(number) {
             let id = entry.message.id().clone();
             self.forget(id.clone());
+            #[cfg(ccs_planted)]
+            if self.is_planted(super::Planted::DoubleSettle) {
+                let (id, outcome) = (id.clone(), outcome.clone());
+                self.emit(SessionEvent::Settled { id, outcome });
+            }
             self.emit(SessionEvent::Settled { id, outcome });
         }
     }
@@ -319,7 +343,13 @@ impl Session {
         }
         while let Some(number) = self.queue.take_due(self.now) {
             self.go_home(number);
+            #[cfg(ccs_planted)]
+            if self.is_planted(super::Planted::StaleTimer) {
+                self.stale.insert((self.now + SHORTEST_LIFE, number));
+            }
         }
+        #[cfg(ccs_planted)]
+        self.plant_stale_timers();
     }
 
     /// The time of a message is over: what the endpoint was told by then does not matter any more.

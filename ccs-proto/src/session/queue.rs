@@ -153,6 +153,15 @@ impl Queue {
         }
     }
 
+    #[cfg(ccs_planted)]
+    pub(super) fn rename(&mut self, number: u64, message: EncodedDownstream) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            self.by_id.remove(entry.message.id());
+            self.by_id.insert(message.id().clone(), number);
+            entry.message = message;
+        }
+    }
+
     pub(super) fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
         self.leave(number, entry.place);

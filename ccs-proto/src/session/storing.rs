@@ -165,8 +165,12 @@ impl Session {
         }
     }
 
-    fn accepted(&mut self, number: u64) {
-        let Some(entry) = self.queue.get(number) else {
+    pub(super) fn accepted(&mut self, number: u64) {
+        let Some(entry) = self
+            .queue
+            .get(number)
+            .filter(|entry| entry.place() == Place::Storing)
+        else {
             return;
         };
         let id = entry.message.id().clone();
@@ -185,12 +189,18 @@ impl Session {
 
     /// A delivery is done with. Its ack goes out on the connection of its newest copy, or not at all: then it comes again
     /// and is known.
-    fn delivery_stored(&mut self, number: u64, dead: Option<DeadReason>) {
+    pub(super) fn delivery_stored(&mut self, number: u64, dead: Option<DeadReason>) {
         if let Some(held) = self.deliveries.finish(number) {
             self.remember(&held.key);
             if let Some(reason) = dead {
                 let message = DeadMessage::Received(held.received);
                 self.keep_dead(DeadLetter { message, reason });
+            }
+            #[cfg(ccs_planted)]
+            if self.is_planted(super::Planted::AckOnOtherConnection)
+                && self.plant_foreign_ack(&held.key, &held.token)
+            {
+                return;
             }
             self.ack(held.token);
         }

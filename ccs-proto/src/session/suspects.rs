@@ -102,6 +102,8 @@ impl Session {
             Blame::Death => entry.deaths = entry.deaths.saturating_add(1),
         }
         let (deaths, losses) = (entry.deaths, entry.losses);
+        #[cfg(ccs_planted)]
+        self.plant_new_id(number);
         let limit = self.config.stream_deaths;
         match (blame, end) {
             (Blame::Death, Err(last)) if alone && deaths >= limit => {
