@@ -8,8 +8,10 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use ccs_proto::driver::{Runtime, Transport};
+use ccs_proto::Time;
+use ccs_proto::driver::{Runtime, Timer, Transport};
 use ccs_tests::pipe::{End, FuturesTransport, ManualTimer, Shape, World, pipe};
 use ccs_tls::{Connect, Identity, Trust};
 use futures_rustls::{TlsAcceptor, TlsConnector};
@@ -40,6 +42,31 @@ impl Run for Virtual {
         WORLD.set(World::default());
         let world = WORLD.with_borrow(World::clone);
         world.run(case)
+    }
+
+    fn plain(socket: End) -> impl Transport + Send + Unpin + 'static {
+        FuturesTransport(socket)
+    }
+}
+
+/// A clock that starts when it is made, as a runtime's does.
+pub struct VirtualTimer {
+    origin: Duration,
+    timer: ManualTimer,
+}
+
+impl Timer for VirtualTimer {
+    fn now(&self) -> Time {
+        Time::from_origin(self.timer.now().since_origin() - self.origin)
+    }
+
+    fn reset(&mut self, deadline: Time) {
+        let deadline = deadline.since_origin().saturating_add(self.origin);
+        self.timer.reset(Time::from_origin(deadline));
+    }
+
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.timer.poll_expired(cx)
     }
 }
 
@@ -77,10 +104,13 @@ impl Runtime for Virtual {
     type Socket = End;
     type Listener = Listener;
     type Transport = Box<dyn Transport + Send>;
-    type Timer = ManualTimer;
+    type Timer = VirtualTimer;
 
-    fn timer() -> ManualTimer {
-        WORLD.with_borrow(|world| world.clock().timer())
+    fn timer() -> VirtualTimer {
+        WORLD.with_borrow(|world| VirtualTimer {
+            origin: world.clock().now().since_origin(),
+            timer: world.clock().timer(),
+        })
     }
 
     fn spawn(task: impl Future<Output = ()> + Send + 'static) {

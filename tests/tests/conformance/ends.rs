@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use ccs_proto::driver::{
-    self, Client, ClientMachine, Driver, Event, Incoming, Message, Peer, PeerEvents, SendError,
-    Transport, Verdict,
+    self, Client, ClientMachine, Driver, Event, Incoming, Login, Message, Peer, PeerEvents,
+    SendError, ServerMachine, Transport, Verdict,
 };
 use ccs_proto::message::{Downstream, Upstream};
 use ccs_proto::{
@@ -21,6 +22,9 @@ use crate::script::Script;
 
 pub const SENDER: &str = "123456789012";
 pub const KEY: &str = "CANARY-4f1d7c0b9a";
+
+/// A time that is waited for on real clocks too, where a case is about a time that runs out.
+pub const SHORT: Duration = Duration::from_millis(50);
 
 pub fn client_config() -> ClientConfig {
     ClientConfig::new(SENDER.parse().expect("digits"), KEY.into())
@@ -49,15 +53,23 @@ pub fn client_over<R: Run, T: Transport>(
     driver::client(connection, transport, R::timer(), "m")
 }
 
+/// The endpoint's end over `transport`, its driver not polled yet.
+pub fn login_over<R: Run, T: Transport>(
+    config: ServerConfig,
+    transport: T,
+) -> (Login, Driver<T, R::Timer, ServerMachine>) {
+    // Each its own, as in an endpoint: tokens are told apart by it.
+    let id = ConnectionId(u64::from_be_bytes(ccs_tls::random()));
+    let connection = ServerConnection::new(Arc::new(config), id, Nonce([7; 20]), Time::ZERO);
+    driver::server(connection, transport, R::timer())
+}
+
 /// The endpoint's end over `transport`, which lets everybody in, driven by a task.
 pub async fn peer_over<R: Run, T: Transport + Send + Unpin + 'static>(
     config: ServerConfig,
     transport: T,
 ) -> (Peer, PeerEvents) {
-    // Each its own, as in an endpoint: tokens are told apart by it.
-    let id = ConnectionId(u64::from_be_bytes(ccs_tls::random()));
-    let connection = ServerConnection::new(Arc::new(config), id, Nonce([7; 20]), Time::ZERO);
-    let (login, driver) = driver::server(connection, transport, R::timer());
+    let (login, driver) = login_over::<R, _>(config, transport);
     spawn::<R, _>(driver).forget();
     login
         .decide(|_| async { Verdict::Accept })

@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ccs_proto::Time;
-use ccs_proto::driver::{Runtime, Timer};
+use ccs_proto::driver::{Runtime, Timer, Transport};
 use ccs_tls::{Identity, Trust};
 use futures_util::FutureExt;
 use futures_util::future::RemoteHandle;
@@ -22,6 +22,9 @@ const HANG: Duration = Duration::from_secs(60);
 pub trait Run: Runtime<Trust = Trust, Identity = Identity> {
     /// Runs a case to its end; tasks that it left behind may die with it.
     fn block_on<T: 'static>(case: impl Future<Output = T> + 'static) -> T;
+
+    /// A socket without TLS, as a peer has it that knows none.
+    fn plain(socket: Self::Socket) -> impl Transport + Send + Unpin + 'static;
 }
 
 impl Run for Tokio {
@@ -33,17 +36,29 @@ impl Run for Tokio {
             .expect("a runtime")
             .block_on(in_time::<Self, _>(case))
     }
+
+    fn plain(socket: Self::Socket) -> impl Transport + Send + Unpin + 'static {
+        ccs_tokio::IoTransport::from(socket)
+    }
 }
 
 impl Run for AsyncIo<AsyncStd> {
     fn block_on<T: 'static>(case: impl Future<Output = T> + 'static) -> T {
         async_std::task::block_on(in_time::<Self, _>(case))
     }
+
+    fn plain(socket: Self::Socket) -> impl Transport + Send + Unpin + 'static {
+        ccs_async_std::IoTransport::from(socket)
+    }
 }
 
 impl Run for AsyncIo<Smol> {
     fn block_on<T: 'static>(case: impl Future<Output = T> + 'static) -> T {
         smol::block_on(in_time::<Self, _>(case))
+    }
+
+    fn plain(socket: Self::Socket) -> impl Transport + Send + Unpin + 'static {
+        ccs_async_std::IoTransport::from(socket)
     }
 }
 

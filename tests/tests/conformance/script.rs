@@ -62,6 +62,24 @@ impl<T: Transport> Script<T> {
         self.heard.split_off(self.used)
     }
 
+    /// The next bytes, whatever they are.
+    pub async fn hear_some(&mut self) -> Vec<u8> {
+        let mut buffer = [0; 4096];
+        let read = poll_fn(|cx| self.transport.poll_read(cx, &mut buffer)).await;
+        buffer[..read.unwrap_or(0)].to_vec()
+    }
+
+    /// All bytes to the end, whatever they are.
+    pub async fn hear_bytes(&mut self) -> Vec<u8> {
+        let mut heard = Vec::new();
+        loop {
+            match self.hear_some().await {
+                more if more.is_empty() => return heard,
+                more => heard.extend(more),
+            }
+        }
+    }
+
     /// The id of the next message that is no ack.
     pub async fn hear_message(&mut self) -> String {
         loop {
@@ -82,7 +100,54 @@ impl<T: Transport> Script<T> {
             .expect("it flushes");
     }
 
+    /// Writes `all` before it answers anything, reads meanwhile, and then acks each message that it read until the
+    /// client ends the stream.
+    pub async fn flood(mut self, all: String) {
+        let mut out = all.into_bytes();
+        let mut over = false;
+        poll_fn(|cx| {
+            while !over && let Poll::Ready(more) = self.poll_more(cx) {
+                over = !more;
+                while let Some(at) = self.heard[self.used..].find('>') {
+                    let stanza = &self.heard[self.used..=self.used + at];
+                    over |= stanza.contains("/stream:stream");
+                    if let Some(id) = downstream_id(stanza) {
+                        out.extend(ack_of(&id).into_bytes());
+                    }
+                    self.used += at + 1;
+                }
+            }
+            while !out.is_empty() {
+                match self.transport.poll_write(cx, &out) {
+                    Poll::Ready(Ok(count)) => drop(out.drain(..count)),
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            let _ = ready!(self.transport.poll_flush(cx));
+            if over { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        if poll_fn(|cx| self.transport.poll_write(cx, b"</stream:stream>"))
+            .await
+            .is_ok()
+        {
+            let _ = poll_fn(|cx| self.transport.poll_close(cx)).await;
+        }
+    }
+
     pub async fn log_in(&mut self) {
+        self.authenticate().await;
+        self.hear("</iq>").await;
+        self.say(
+            "<iq type='result' id='bind-1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+            <jid>123456789012@gcm.googleapis.com/1</jid></bind></iq>",
+        )
+        .await;
+    }
+
+    /// Up to the bind.
+    pub async fn authenticate(&mut self) {
         self.hear("streams\">").await;
         self.say(HEADER).await;
         self.say(PLAIN).await;
@@ -93,12 +158,6 @@ impl<T: Transport> Script<T> {
         self.say(HEADER).await;
         self.say(
             "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>",
-        )
-        .await;
-        self.hear("</iq>").await;
-        self.say(
-            "<iq type='result' id='bind-1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
-            <jid>123456789012@gcm.googleapis.com/1</jid></bind></iq>",
         )
         .await;
     }
