@@ -21,7 +21,9 @@ mod run;
 mod runtime;
 mod server;
 mod server_machine;
+pub mod service;
 mod shared;
+mod tasks;
 mod waiters;
 
 use std::io;
