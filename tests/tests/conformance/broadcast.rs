@@ -7,6 +7,7 @@ use ccs_proto::message::{Downstream, NackCode, RegistrationToken, Target};
 use ccs_proto::{Blocked, ServerEvent};
 use futures_util::future::join;
 
+use crate::cancel_client::dropped_after;
 use crate::ends::{ack_all, answered, client_config, downstream, event, message, pair, window_of};
 use crate::link::Link;
 use crate::runtime::{Run, spawn};
@@ -131,6 +132,28 @@ pub async fn a_task_may_send_between_two_outcomes_of_its_broadcast<R: Run, L: Li
         outcomes += 1;
     }
     assert_eq!(outcomes, 50);
+}
+
+/// As in a loop that selects between outcomes and events, and sends in answer to an event.
+pub async fn a_broadcast_that_rests_is_not_in_the_way<R: Run, L: Link<R>>() {
+    let (client, _incoming, peer, mut events) = pair::<R, L>(window_of(1)).await;
+    let mut broadcast = client.broadcast(greeting(), tokens(2));
+    // The first is on its way, the second waits for a place.
+    assert!(dropped_after(1, broadcast.next()).await.is_none());
+    let answering = async {
+        for _ in 0..2 {
+            let (_, token) = downstream(&mut events).await;
+            peer.ack(token, None).expect("open");
+        }
+    };
+    let (sent, ()) = join(client.send(message(1)), answering).await;
+    sent.expect("accepted");
+    spawn::<R, _>(ack_all(peer, events)).forget();
+    for _ in 0..2 {
+        let (_, outcome) = broadcast.next().await.expect("an outcome");
+        outcome.expect("accepted");
+    }
+    assert!(broadcast.next().await.is_none());
 }
 
 /// The tokens come from the application, which may ask anything of the client meanwhile.

@@ -144,36 +144,3 @@ pub async fn binding_may_be_dropped_anywhere<R: Run>() {
         }
     }
 }
-
-/// Those who logged in and were not taken are not left hanging.
-pub async fn a_dropped_endpoint_closes_who_was_not_taken<R: Run>() {
-    let (endpoint, port) = endpoint::<R>(ServerConfig::default()).await;
-    let mut endpoint = endpoint;
-    let (taken, _in_taken, peer, mut events) = logged_in(&mut endpoint, config(port)).await;
-    // Let in by a poll of `accept` that was not waited for.
-    let waiting = async {
-        let accepting = endpoint.accept();
-        let mut accepting = std::pin::pin!(accepting);
-        let connecting = connect::<R>(config(port));
-        let mut connecting = std::pin::pin!(connecting);
-        std::future::poll_fn(|cx| {
-            let connected = std::future::Future::poll(connecting.as_mut(), cx);
-            if connected.is_pending() {
-                // An arrival is not taken off it any more once the client is in.
-                let _ = std::future::Future::poll(accepting.as_mut(), cx);
-            }
-            connected
-        })
-        .await
-    };
-    let connected = waiting.await;
-    drop(endpoint);
-    if let Ok((client, _incoming)) = connected {
-        assert_eq!(client.closed().await, Ok(()));
-    }
-    // Those who were taken live on.
-    let answer = taken.try_send(message(1)).expect("a place");
-    let (_, token) = downstream(&mut events).await;
-    peer.ack(token, None).expect("open");
-    answer.await.expect("accepted");
-}

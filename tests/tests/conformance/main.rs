@@ -8,6 +8,7 @@ mod by_hand;
 mod cancel_client;
 mod cancel_endpoint;
 mod certificates;
+mod cross;
 mod draining;
 mod ending;
 mod endpoints;
@@ -15,6 +16,7 @@ mod ends;
 mod flow;
 mod link;
 mod login;
+mod names;
 mod one_task;
 mod runtime;
 mod script;
@@ -104,6 +106,7 @@ suite! {
             a_dropped_broadcast_takes_back_what_was_not_sent
             a_broadcast_on_a_draining_connection_says_of_each_token_that_it_was_not_sent
             a_task_may_send_between_two_outcomes_of_its_broadcast
+            a_broadcast_that_rests_is_not_in_the_way
             the_tokens_may_look_at_the_client;
         acks:
             an_ack_goes_out_on_the_connection_that_the_message_came_by
@@ -178,8 +181,7 @@ suite! {
             connecting_by_hand_may_be_dropped_anywhere;
         cancel_endpoint:
             accepting_may_be_dropped_anywhere
-            binding_may_be_dropped_anywhere
-            a_dropped_endpoint_closes_who_was_not_taken;
+            binding_may_be_dropped_anywhere;
     }
     virtual_time {
         login:
