@@ -123,8 +123,8 @@ impl Session {
         });
         SessionFinished {
             messages: left.collect(),
-            events: self.events.into(),
-            dead_letters: self.dead_letters.into(),
+            events: self.events.into_items(),
+            dead_letters: self.dead_letters.into_items(),
             undone,
         }
     }
