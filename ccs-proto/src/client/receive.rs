@@ -109,7 +109,7 @@ impl ClientConnection {
         let Gcm::One(body) = stanza.gcm else {
             return self.emit(now, 0, ClientEvent::Ignored(Ignored::NoBody));
         };
-        match FromEndpoint::parse(&body) {
+        match FromEndpoint::parse_within(&body, self.config.limits.json_depth) {
             Ok(FromEndpoint::Upstream(message)) => self.upstream(now, message),
             Ok(FromEndpoint::Receipt(receipt)) => self.receipt(now, receipt),
             Ok(FromEndpoint::Ack(ack)) => {

@@ -123,7 +123,6 @@ impl Framer {
     }
 
     /// Whether an element, the header or the declaration has begun and not ended.
-    #[cfg(any(test, feature = "internals"))]
     #[must_use]
     pub fn is_mid_element(&self) -> bool {
         self.mid_unit
@@ -173,12 +172,25 @@ impl Framer {
                     });
                 }
                 None => {
-                    self.buffer.extend_from_slice(whole);
+                    self.keep(whole);
                     *input = &[];
                 }
             }
         }
         Ok(None)
+    }
+
+    // The buffer doubles as any does, but never beyond the limit: who is content with one byte less than that must not
+    // be held twice the memory for.
+    fn keep(&mut self, bytes: &[u8]) {
+        let needed = self.buffer.len().saturating_add(bytes.len());
+        if needed > self.buffer.capacity() {
+            let doubled = self.buffer.capacity().saturating_mul(2);
+            let room = needed.max(doubled.min(self.limits.stanza));
+            self.buffer
+                .reserve_exact(room.saturating_sub(self.buffer.len()));
+        }
+        self.buffer.extend_from_slice(bytes);
     }
 
     // Takes what stands outside of markup, or begins a unit.
@@ -209,10 +221,10 @@ impl Framer {
                 } else if is_white_space(first) {
                     *space = space.saturating_add(take_run(input, is_white_space));
                     *declaration &= *restarted;
-                    if *space > self.limits.stanza {
+                    if *space > self.limits.white_space {
                         return Err(TooLarge {
                             what: "bytes of white space before the stream header",
-                            limit: self.limits.stanza,
+                            limit: self.limits.white_space,
                         });
                     }
                     return Ok(None);
@@ -245,7 +257,7 @@ impl Framer {
     fn finish<'a>(&mut self, unit: Unit, bytes: &'a [u8]) -> Result<Option<Found<'a>>, XmlError> {
         let buffered = !self.buffer.is_empty();
         if buffered {
-            self.buffer.extend_from_slice(bytes);
+            self.keep(bytes);
             self.given_out = true;
         }
         let all = if buffered { &self.buffer } else { bytes };
