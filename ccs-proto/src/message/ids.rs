@@ -52,6 +52,13 @@ text_newtype! {
     RegistrationToken
 }
 
+impl MessageId {
+    /// See [`Text::compact`].
+    pub(crate) fn compact(&self) -> Self {
+        Self(self.0.compact())
+    }
+}
+
 impl RegistrationToken {
     pub(crate) fn text(&self) -> &Text {
         &self.0

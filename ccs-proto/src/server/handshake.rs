@@ -12,6 +12,9 @@ use crate::xmpp::stream::{
     FEATURES_AFTER_LOGIN, FEATURES_BEFORE_LOGIN, Header, push_server_header,
 };
 
+/// Bytes of a resource that a client may ask for: RFC 7622 §3.4 allows 1,023, of which eight are ours.
+const RESOURCE_BYTES: usize = 1_015;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Header,
@@ -191,11 +194,13 @@ impl ServerConnection {
         Ok(())
     }
 
-    /// The resource is what was asked for, followed by eight hexadecimal digits (`docs/protocol.md` §12 #8).
+    /// The resource is what was asked for, followed by eight hexadecimal digits (`docs/protocol.md` §12 #8). One that is
+    /// too long is passed over, as a server may (RFC 6120 §7.7): every stanza error would repeat it.
     fn bind(&mut self, now: Time, id: Option<&str>, resource: Option<&str>) {
         let Some(identity) = &self.identity else {
             return;
         };
+        let resource = resource.filter(|resource| resource.len() <= RESOURCE_BYTES);
         let suffix = self.nonce.resource();
         let jid = format!(
             "{}/{}{suffix:08X}",

@@ -156,9 +156,10 @@ impl ServerConnection {
                 self.downstream(now, message_id, message, body.len());
             }
             Ok(FromAppServer::Ack { message_id, to }) => {
-                return self.ack_received(now, stanza.id.as_deref(), &body, message_id, &to);
+                return self.ack_received(now, stanza.id.as_deref(), &body, &message_id, &to);
             }
             Ok(FromAppServer::Nack { message_id }) => {
+                let message_id = message_id.compact();
                 self.emit(now, 0, ServerEvent::Ignored(Habit::Nack { message_id }));
             }
             Err(Refusal::StanzaError { text }) => {
@@ -178,6 +179,8 @@ impl ServerConnection {
 
     fn downstream(&mut self, now: Time, message_id: MessageId, message: Downstream, bytes: usize) {
         let target = target_text(message.target());
+        // Ten thousand of them are remembered.
+        let message_id = message_id.compact();
         if self.draining_since.is_some() {
             let code = NackCode::ConnectionDraining;
             return self.refuse(now, Some(&target), message_id, &code, "");
@@ -204,10 +207,10 @@ impl ServerConnection {
         now: Time,
         stanza_id: Option<&str>,
         body: &Text,
-        message_id: MessageId,
+        message_id: &MessageId,
         to: &RegistrationToken,
     ) -> Result<(), ConnectionError> {
-        match self.upstreams.settle(&message_id, to) {
+        match self.upstreams.settle(message_id, to) {
             Settled::Message(message) => {
                 self.emit(now, message.body().len(), ServerEvent::Acked(message));
             }
@@ -219,6 +222,7 @@ impl ServerConnection {
                 );
             }
             Settled::LateReceipt => {
+                let message_id = message_id.compact();
                 self.emit(
                     now,
                     0,
@@ -234,7 +238,7 @@ impl ServerConnection {
                 let kind = StanzaErrorKind::NotAcceptable406;
                 self.stanza_error(kind, stanza_id, Some(body), STRAY_ACK);
                 let event = ServerEvent::Refused {
-                    message_id: Some(message_id),
+                    message_id: Some(message_id.compact()),
                     reason: STRAY_ACK.to_owned(),
                 };
                 self.emit(now, 0, event);
@@ -258,8 +262,9 @@ impl ServerConnection {
             "" => code.as_str().to_owned(),
             description => format!("{}: {description}", code.as_str()),
         };
-        let message_id = Some(message_id);
-        self.emit(now, 0, ServerEvent::Refused { message_id, reason });
+        let bytes = reason.len();
+        let message_id = Some(message_id.compact());
+        self.emit(now, bytes, ServerEvent::Refused { message_id, reason });
     }
 
     fn bad_request(&mut self, now: Time, stanza_id: Option<&str>, body: Option<&Text>, text: &str) {

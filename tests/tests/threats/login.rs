@@ -347,3 +347,17 @@ fn t7_a_login_that_is_decided_late_is_read_no_further_and_ends_in_time() {
     assert!(pair.server.accept(pair.now, request).is_ok());
     assert!(!pair.server.is_open());
 }
+
+#[test]
+fn t4_a_resource_is_no_longer_than_a_resource_may_be() {
+    for (size, kept) in [(1_014, true), (1_015, true), (1_016, false), (8_000, false)] {
+        let mut config = client_config();
+        config.resource = Some("r".repeat(size));
+        let mut pair = Pair::new(config, ServerConfig::default());
+        pair.drive();
+        let jid = pair.server_log().remove(0);
+        let resource = jid.split('/').nth(1).unwrap();
+        assert_eq!(resource.len(), if kept { size + 8 } else { 8 }, "{size}");
+        assert!(pair.client.is_bound());
+    }
+}
