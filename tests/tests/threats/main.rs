@@ -8,6 +8,7 @@ mod limits;
 mod login;
 mod memory;
 mod peer;
+mod places;
 mod table;
 mod time;
 mod xml;
