@@ -5,6 +5,7 @@ use memchr::memchr;
 use super::XmlError::{self, NotWellFormed, Restricted, TooLarge};
 use super::chars::{is_control, is_white_space};
 use super::scanner::{Place, Scanner, Unit};
+use super::work::looked_at;
 use super::{XmlLimits, declaration};
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -228,6 +229,7 @@ impl Framer {
                     return Ok(Some(Frame::Space(take_run(input, is_white_space))));
                 } else {
                     let length = take_stray(input, brackets)?;
+                    looked_at(length);
                     return Ok(Some(Frame::StrayText(length)));
                 }
             }
@@ -332,6 +334,7 @@ fn take_run(input: &mut &[u8], belongs: impl Fn(u8) -> bool) -> usize {
     let end = input.iter().position(|&byte| !belongs(byte));
     let (run, rest) = input.split_at(end.unwrap_or(input.len()));
     *input = rest;
+    looked_at(run.len());
     run.len()
 }
 

@@ -12,6 +12,7 @@ pub mod reader;
 mod scanner;
 mod tag;
 mod unescape;
+pub mod work;
 pub mod writer;
 
 #[cfg(test)]

@@ -7,10 +7,12 @@ use memchr::{memchr, memchr_iter, memchr2};
 
 use super::XmlError::{self, NotWellFormed, Restricted};
 use super::chars::{is_ncname, is_xml_char};
+use super::work::looked_at;
 
 /// The text between two tags. If it has to be copied, the copy takes the memory of `spare`.
 pub fn text<'t>(raw: &'t str, spare: &mut String) -> Result<Cow<'t, str>, XmlError> {
     let bytes = raw.as_bytes();
+    looked_at(bytes.len().saturating_mul(2));
     let ends_cdata = |at| {
         bytes
             .get(..at)
@@ -33,6 +35,7 @@ fn references<'t>(raw: &'t str, spare: &mut String) -> Result<Cow<'t, str>, XmlE
     let Some((plain, mut rest)) = split_at_reference(raw) else {
         return Ok(Cow::Borrowed(raw));
     };
+    looked_at(raw.len());
     // A reference is never shorter than what it stands for, so this is the one allocation.
     let mut out = std::mem::take(spare);
     out.clear();
@@ -55,6 +58,7 @@ fn split_at_reference(text: &str) -> Option<(&str, &str)> {
 
 /// What stands in a CDATA section: only its line ends are changed.
 pub fn line_ends(raw: &str) -> Cow<'_, str> {
+    looked_at(raw.len());
     if memchr(b'\r', raw.as_bytes()).is_none() {
         return Cow::Borrowed(raw);
     }
@@ -63,6 +67,7 @@ pub fn line_ends(raw: &str) -> Cow<'_, str> {
 
 /// The value of an attribute. White space that was not written as a reference becomes a space.
 pub fn attribute(raw: &str) -> Result<Cow<'_, str>, XmlError> {
+    looked_at(raw.len());
     if !raw
         .bytes()
         .any(|byte| matches!(byte, b'&' | b'\t' | b'\n' | b'\r'))

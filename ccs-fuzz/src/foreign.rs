@@ -1,0 +1,83 @@
+//! Other parsers, and what they make of a document, in the same form as what ours does.
+
+use ccs_proto::internals::Ns;
+use rxml::Parse as _;
+use rxml::WithOptions as _;
+
+use crate::events::{ATTRIBUTES, Event, Start, namespace, push_run};
+
+/// What rxml reads, a parser made for XMPP.
+pub fn by_rxml(document: &[u8]) -> Result<Vec<Event>, String> {
+    let mut options = rxml::Options::default();
+    // Longer than any case: it is no limit that is compared.
+    options.max_token_length = 1 << 24;
+    let mut parser = rxml::Parser::with_options(options);
+    let mut events = Vec::new();
+    let mut rest = document;
+    loop {
+        match parser.parse(&mut rest, true) {
+            Ok(Some(rxml::Event::XmlDeclaration(..))) => {}
+            Ok(Some(rxml::Event::StartElement(_, (ns, name), attributes))) => {
+                let value = |wanted: &str| {
+                    let mut unprefixed = attributes.iter().filter(|((ns, _), _)| ns.is_empty());
+                    unprefixed
+                        .find_map(|((_, name), value)| (**name == *wanted).then(|| value.clone()))
+                };
+                events.push(start(namespace(&ns), &name, value));
+            }
+            Ok(Some(rxml::Event::Text(_, text))) => push_run(&mut events, &text),
+            Ok(Some(rxml::Event::EndElement(_))) => events.push(Event::End),
+            Ok(None) => return Ok(events),
+            Err(error) => return Err(format!("{error:?}")),
+        }
+    }
+}
+
+/// What roxmltree reads, a parser of whole documents.
+pub fn by_roxmltree(document: &str) -> Result<Vec<Event>, String> {
+    let tree = roxmltree::Document::parse(document).map_err(|error| error.to_string())?;
+    let mut events = Vec::new();
+    let root = tree.root_element();
+    let mut node = root;
+    // Without recursion, as deep as it may be.
+    loop {
+        if node.is_element() {
+            let value = |wanted: &str| node.attribute(wanted).map(str::to_owned);
+            let ns = node.tag_name().namespace().map_or(Ns::None, namespace);
+            events.push(start(ns, node.tag_name().name(), value));
+        } else if let Some(text) = node.text() {
+            push_run(&mut events, text);
+        }
+        if let Some(child) = node.first_child() {
+            node = child;
+            continue;
+        }
+        loop {
+            if node.is_element() {
+                events.push(Event::End);
+            }
+            if node == root {
+                return Ok(events);
+            }
+            if let Some(next) = node.next_sibling() {
+                node = next;
+                break;
+            }
+            match node.parent() {
+                Some(parent) => node = parent,
+                None => return Ok(events),
+            }
+        }
+    }
+}
+
+fn start(ns: Ns, name: &str, value: impl Fn(&str) -> Option<String>) -> Event {
+    let attributes = ATTRIBUTES
+        .into_iter()
+        .filter_map(|name| Some((name, value(name)?)));
+    Event::Start(Start {
+        ns,
+        name: name.to_owned(),
+        attributes: attributes.collect(),
+    })
+}
