@@ -1,13 +1,29 @@
 //! Other parsers, and what they make of a document, in the same form as what ours does.
 
 use ccs_proto::internals::Ns;
-use rxml::Parse as _;
-use rxml::WithOptions as _;
+use rxml::error::EndOrError;
+use rxml::{Parse as _, WithOptions as _};
 
 use crate::events::{ATTRIBUTES, Event, Start, namespace, push_run};
 
-/// What rxml reads, a parser made for XMPP.
-pub fn by_rxml(document: &[u8]) -> Result<Vec<Event>, String> {
+/// What rxml reads, a parser made for XMPP. `None` where `DIFFERENCES.md` says that it is wrong.
+pub fn by_rxml(whole: &[u8]) -> Option<Result<Vec<Event>, String>> {
+    // A byte order mark, and white space before a document without a declaration.
+    let document = whole.strip_prefix("\u{feff}".as_bytes());
+    let document = document.unwrap_or(whole).trim_ascii_start();
+    // A carriage return that is no part of a line end.
+    let bare = |pair: &[u8]| matches!(pair, [b'\r', after] if *after != b'\n');
+    if document.windows(2).any(bare) {
+        return None;
+    }
+    match read_by_rxml(document) {
+        // A name from the last range of NameStartChar.
+        Err(EndOrError::Error(rxml::Error::UnexpectedChar(_, '\u{fdf0}'..='\u{fffd}', _))) => None,
+        read => Some(read.map_err(|error| format!("{error:?}"))),
+    }
+}
+
+fn read_by_rxml(document: &[u8]) -> Result<Vec<Event>, EndOrError> {
     let mut options = rxml::Options::default();
     // Longer than any case: it is no limit that is compared.
     options.max_token_length = 1 << 24;
@@ -28,13 +44,21 @@ pub fn by_rxml(document: &[u8]) -> Result<Vec<Event>, String> {
             Ok(Some(rxml::Event::Text(_, text))) => push_run(&mut events, &text),
             Ok(Some(rxml::Event::EndElement(_))) => events.push(Event::End),
             Ok(None) => return Ok(events),
-            Err(error) => return Err(format!("{error:?}")),
+            Err(error) => return Err(error),
         }
     }
 }
 
-/// What roxmltree reads, a parser of whole documents.
-pub fn by_roxmltree(document: &str) -> Result<Vec<Event>, String> {
+/// What roxmltree reads, a parser of whole documents. `None` where `DIFFERENCES.md` says that it is wrong.
+pub fn by_roxmltree(document: &str) -> Option<Result<Vec<Event>, String>> {
+    let read = read_by_roxmltree(document);
+    // An element with the prefix `xml`.
+    let known = "an unknown namespace prefix 'xml'";
+    let wrong = matches!(&read, Err(error) if error.starts_with(known));
+    (!wrong).then_some(read)
+}
+
+fn read_by_roxmltree(document: &str) -> Result<Vec<Event>, String> {
     let tree = roxmltree::Document::parse(document).map_err(|error| error.to_string())?;
     let mut events = Vec::new();
     let root = tree.root_element();

@@ -4,6 +4,7 @@
 //! ask how the connection ended are told the same. As long as the transport does not break, everything arrives.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -74,6 +75,7 @@ struct Told {
     outcomes: Cell<usize>,
     accepted: Cell<usize>,
     handled: Cell<usize>,
+    ended: Cell<bool>,
 }
 
 fn count(cell: &Cell<usize>) {
@@ -131,6 +133,13 @@ async fn talk(
         });
     }
     let by_driver = client_driver.await;
+    // Whoever waited for the connection is woken by its end, and not by any time that passes.
+    for _ in 0..1_000 {
+        if told.outcomes.get() == messages && told.ended.get() {
+            break;
+        }
+        yield_now().await;
+    }
     (by_driver, client.closed().await)
 }
 
@@ -153,10 +162,9 @@ async fn serve(peer: Peer, mut events: PeerEvents, messages: usize) {
 }
 
 async fn listen(client: Client, mut incoming: Incoming, messages: usize, told: Rc<Told>) {
-    let mut told_end = false;
     close_if_done(&client, &told, messages).await;
     while let Some(event) = incoming.next().await {
-        assert!(!told_end, "{event:?} after the end");
+        assert!(!told.ended.get(), "{event:?} after the end");
         match event {
             Event::Upstream(message) => {
                 if message.ack().is_ok() {
@@ -164,12 +172,24 @@ async fn listen(client: Client, mut incoming: Incoming, messages: usize, told: R
                 }
                 close_if_done(&client, &told, messages).await;
             }
-            Event::Closed(_) => told_end = true,
+            Event::Closed(_) => told.ended.set(true),
             Event::Answered { .. } => panic!("all answers are waited for"),
             _ => {}
         }
     }
-    assert!(told_end, "the end is told");
+}
+
+/// Lets the others have a turn.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Whoever comes last closes.

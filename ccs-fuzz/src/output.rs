@@ -10,6 +10,7 @@ pub struct Output {
     framer: Framer,
     reader: Reader,
     pub written: Vec<u8>,
+    logged_in: bool,
     closed: bool,
 }
 
@@ -25,6 +26,7 @@ impl Output {
             framer: Framer::new(limits),
             reader: Reader::new(limits),
             written: Vec::new(),
+            logged_in: false,
             closed: false,
         }
     }
@@ -33,6 +35,10 @@ impl Output {
     pub fn write(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         let shown = bytes.escape_ascii();
+        // After a login that failed the stream goes on as it was.
+        if self.logged_in && bytes.starts_with(b"<stream:stream ") {
+            self.framer.restart();
+        }
         loop {
             let frame = match self.framer.next(&mut rest) {
                 Ok(Some(frame)) => frame,
@@ -49,11 +55,7 @@ impl Output {
                     assert_eq!(opened, Ok(true), "wrote {shown}");
                 }
                 Frame::Element(element) => match walk(&mut self.reader, element) {
-                    Ok(events) => {
-                        if is_login(&events) {
-                            self.framer.restart();
-                        }
-                    }
+                    Ok(events) => self.logged_in |= is_login(&events),
                     Err(error) => panic!("wrote {shown}: {error}"),
                 },
                 Frame::StreamClose => self.closed = true,

@@ -40,6 +40,7 @@ struct Joined {
     pair: Pair,
     windows: (usize, usize),
     next: usize,
+    next_up: usize,
     downstream: BTreeMap<String, Fate>,
     upstream: BTreeMap<String, Fate>,
     answers: Vec<(String, AnswerToken)>,
@@ -68,6 +69,7 @@ impl Joined {
             pair,
             windows,
             next: 0,
+            next_up: 0,
             downstream: BTreeMap::new(),
             upstream: BTreeMap::new(),
             answers: Vec::new(),
@@ -109,7 +111,9 @@ impl Joined {
 
     fn send_down(&mut self, argument: u8) {
         // Now and then an id that is under way or was: the client refuses the one, the endpoint the other.
-        let fresh = argument & 7 != 0 || self.next == 0;
+        // An answer that was not polled has freed the id without our knowing.
+        let known = !self.pair.client.has_events();
+        let fresh = argument & 7 != 0 || self.next == 0 || !known;
         let number = if fresh { self.next } else { self.next - 1 };
         let id = format!("m-{number}");
         let Ok(permit) = self.pair.client.reserve() else {
@@ -126,8 +130,8 @@ impl Joined {
     }
 
     fn send_up(&mut self, argument: u8) {
-        let id = format!("u-{}", self.next);
-        self.next += 1;
+        let id = format!("u-{}", self.next_up);
+        self.next_up += 1;
         let upstream = Upstream::new(format!("phone-{}", argument & 3), id.as_str());
         if self.pair.server.send(upstream).is_ok() {
             self.upstream.insert(id, Fate::default());
@@ -303,6 +307,9 @@ impl Joined {
         (pair.client_polls, pair.server_polls) = (true, true);
         pair.drive();
         pair.client.close(pair.now);
+        pair.advance(Duration::from_secs(1_000));
+        // Whose owner answers nothing reads no further, not even the other's end of the stream.
+        pair.server.close(pair.now);
         pair.advance(Duration::from_secs(1_000));
         pair.collect();
         self.take_events();
