@@ -174,7 +174,7 @@ impl Framer {
                     });
                 }
                 None => {
-                    self.buffer.extend_from_slice(whole);
+                    self.keep(whole);
                     *input = &[];
                 }
             }
@@ -243,11 +243,23 @@ impl Framer {
         Ok(None)
     }
 
+    // Grows by doubling, but not beyond the limit: while it moves, the old buffer and the new one are there at once.
+    fn keep(&mut self, bytes: &[u8]) {
+        let length = self.buffer.len();
+        let needed = length.saturating_add(bytes.len());
+        if needed > self.buffer.capacity() {
+            let doubled = self.buffer.capacity().saturating_mul(2);
+            let capacity = doubled.min(self.limits.stanza).max(needed);
+            self.buffer.reserve_exact(capacity.saturating_sub(length));
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
     // A unit is whole; `bytes` are what this input held of it.
     fn finish<'a>(&mut self, unit: Unit, bytes: &'a [u8]) -> Result<Option<Found<'a>>, XmlError> {
         let buffered = !self.buffer.is_empty();
         if buffered {
-            self.buffer.extend_from_slice(bytes);
+            self.keep(bytes);
             self.given_out = true;
         }
         let all = if buffered { &self.buffer } else { bytes };
