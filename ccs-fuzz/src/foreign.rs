@@ -66,7 +66,11 @@ fn read_by_roxmltree(document: &str) -> Result<Vec<Event>, String> {
     // Without recursion, as deep as it may be.
     loop {
         if node.is_element() {
-            let value = |wanted: &str| node.attribute(wanted).map(str::to_owned);
+            let value = |wanted: &str| {
+                let mut unprefixed = node.attributes().filter(|one| one.namespace().is_none());
+                let found = unprefixed.find(|one| one.name() == wanted)?;
+                Some(found.value().to_owned())
+            };
             let ns = node.tag_name().namespace().map_or(Ns::None, namespace);
             events.push(start(ns, node.tag_name().name(), value));
         } else if let Some(text) = node.text() {
