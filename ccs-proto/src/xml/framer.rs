@@ -158,14 +158,18 @@ impl Framer {
         }
     }
 
-    // Before the login the buffer grows by hand: one that moves by itself leaves its old place as it was.
+    // The buffer grows by hand. It doubles, but never beyond the limit: while it moves, the old one and the new one are
+    // there at once. And before the login one that moved by itself would leave its old place as it was.
     fn keep(&mut self, bytes: &[u8]) {
         let needed = self.buffer.len().saturating_add(bytes.len());
-        if self.secret && needed > self.buffer.capacity() {
-            let mut larger =
-                Vec::with_capacity(needed.max(self.buffer.capacity().saturating_mul(2)));
+        if needed > self.buffer.capacity() {
+            let doubled = self.buffer.capacity().saturating_mul(2);
+            let mut larger = Vec::with_capacity(doubled.min(self.limits.stanza).max(needed));
             larger.extend_from_slice(&self.buffer);
-            std::mem::replace(&mut self.buffer, larger).zeroize();
+            let mut smaller = std::mem::replace(&mut self.buffer, larger);
+            if self.secret {
+                smaller.zeroize();
+            }
         }
         self.buffer.extend_from_slice(bytes);
     }
@@ -266,18 +270,6 @@ impl Framer {
         self.scanner.begin(place);
         self.mid_unit = true;
         Ok(None)
-    }
-
-    // Grows by doubling, but not beyond the limit: while it moves, the old buffer and the new one are there at once.
-    fn keep(&mut self, bytes: &[u8]) {
-        let length = self.buffer.len();
-        let needed = length.saturating_add(bytes.len());
-        if needed > self.buffer.capacity() {
-            let doubled = self.buffer.capacity().saturating_mul(2);
-            let capacity = doubled.min(self.limits.stanza).max(needed);
-            self.buffer.reserve_exact(capacity.saturating_sub(length));
-        }
-        self.buffer.extend_from_slice(bytes);
     }
 
     // A unit is whole; `bytes` are what this input held of it.
