@@ -65,6 +65,8 @@ impl Session {
         let mut stream = case.stream;
         for step in &case.steps {
             match *step {
+                // Whoever reads asks first, and then takes what the read held.
+                Step::Read(_) if !session.server.wants_input() => {}
                 Step::Read(bytes) => {
                     let (now, later) = stream.split_at(bytes.min(stream.len()));
                     stream = later;
@@ -77,7 +79,9 @@ impl Session {
             session.collect();
             session.check();
         }
-        session.read(stream, cut);
+        if session.server.wants_input() {
+            session.read(stream, cut);
+        }
         session.finish()
     }
 
@@ -151,10 +155,6 @@ impl Session {
     }
 
     fn read(&mut self, bytes: &[u8], cut: Cut) {
-        // Whoever reads asks first, and then takes what the read held.
-        if !self.server.wants_input() {
-            return;
-        }
         for piece in cut.pieces(bytes) {
             if let Err(error) = self.server.receive(self.now, piece) {
                 let again = self.server.receive(self.now, b"<a/>");
