@@ -24,9 +24,11 @@ pub fn by_rxml(whole: &[u8]) -> Option<Result<Vec<Event>, String>> {
 }
 
 fn read_by_rxml(document: &[u8]) -> Result<Vec<Event>, EndOrError> {
-    let mut options = rxml::Options::default();
-    // Longer than any case: it is no limit that is compared.
-    options.max_token_length = 1 << 24;
+    let options = rxml::Options {
+        // Longer than any case: it is no limit that is compared.
+        max_token_length: 1 << 24,
+        ..rxml::Options::default()
+    };
     let mut parser = rxml::Parser::with_options(options);
     let mut events = Vec::new();
     let mut rest = document;

@@ -107,7 +107,7 @@ fn expected(payload: &str) -> Result<Login, &'static str> {
     if !acts_as.is_empty() && local(acts_as) != sender {
         return Err("invalid-authzid");
     }
-    let is_digits = sender.chars().all(|c| matches!(c, '0'..='9'));
+    let is_digits = sender.bytes().all(|byte| byte.is_ascii_digit());
     if !is_digits || sender.is_empty() || sender.len() > 32 {
         return Err("not-authorized");
     }

@@ -8,6 +8,7 @@
 pub mod chars;
 mod declaration;
 pub mod framer;
+mod held;
 pub mod reader;
 mod scanner;
 mod tag;
