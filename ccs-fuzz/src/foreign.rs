@@ -7,7 +7,7 @@ use rxml::{Parse as _, WithOptions as _};
 use crate::events::{ATTRIBUTES, Event, Start, namespace, push_run};
 
 /// What rxml reads, a parser made for XMPP. `None` where `DIFFERENCES.md` says that it is wrong.
-pub fn by_rxml(whole: &[u8]) -> Option<Result<Vec<Event>, String>> {
+pub(crate) fn by_rxml(whole: &[u8]) -> Option<Result<Vec<Event>, String>> {
     // A byte order mark, and white space before a document without a declaration.
     let document = whole.strip_prefix("\u{feff}".as_bytes());
     let document = document.unwrap_or(whole).trim_ascii_start();
@@ -52,7 +52,7 @@ fn read_by_rxml(document: &[u8]) -> Result<Vec<Event>, EndOrError> {
 }
 
 /// What roxmltree reads, a parser of whole documents. `None` where `DIFFERENCES.md` says that it is wrong.
-pub fn by_roxmltree(document: &str) -> Option<Result<Vec<Event>, String>> {
+pub(crate) fn by_roxmltree(document: &str) -> Option<Result<Vec<Event>, String>> {
     let read = read_by_roxmltree(document);
     // An element with the prefix `xml`.
     let known = "an unknown namespace prefix 'xml'";
@@ -99,6 +99,18 @@ fn read_by_roxmltree(document: &str) -> Result<Vec<Event>, String> {
             }
         }
     }
+}
+
+/// Whether rxml takes a document, right or wrong.
+#[must_use]
+pub fn rxml_takes(document: &str) -> bool {
+    read_by_rxml(document.as_bytes()).is_ok()
+}
+
+/// Whether roxmltree takes a document, right or wrong.
+#[must_use]
+pub fn roxmltree_takes(document: &str) -> bool {
+    read_by_roxmltree(document).is_ok()
 }
 
 fn start(ns: Ns, name: &str, value: impl Fn(&str) -> Option<String>) -> Event {

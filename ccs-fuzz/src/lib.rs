@@ -4,13 +4,13 @@
 //! which replays the corpus and a loop of random cases that is the same every time.
 
 mod events;
-mod foreign;
 mod input;
 mod output;
 mod script;
 
 pub mod client;
 pub mod differential;
+pub mod foreign;
 pub mod framer;
 pub mod io;
 pub mod json;

@@ -73,12 +73,12 @@ targets! {
     framer: 20_000 of |random| super::markup(random, 9);
     reader: 20_000 of |random| super::markup(random, 2);
     differential: 10_000 of |random| super::markup(random, 1);
-    client: 2_000 of |random| super::session(random);
-    server: 2_000 of |random| super::session(random);
+    client: 2_000 of super::session;
+    server: 2_000 of super::session;
     ledger: 20_000 of |random| super::noise(random, 120);
     pair: 300 of |random| super::noise(random, 80);
     io: 500 of |random| super::noise(random, 200);
-    json: 20_000 of |random| super::json_text(random);
+    json: 20_000 of super::json_text;
     sasl: 5_000 of |random| super::noise(random, 60);
     stanza: 500 of |random| super::noise(random, 200);
     writer: 5_000 of |random| super::markup(random, 1);
