@@ -57,6 +57,10 @@ impl MessageId {
     pub(crate) fn compact(&self) -> Self {
         Self(self.0.compact())
     }
+
+    pub(crate) fn text(&self) -> &Text {
+        &self.0
+    }
 }
 
 impl RegistrationToken {

@@ -8,10 +8,12 @@
 pub mod chars;
 mod declaration;
 pub mod framer;
+mod held;
 pub mod reader;
 mod scanner;
 mod tag;
 mod unescape;
+pub mod work;
 pub mod writer;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::XmlLimits;
 use super::chars::{find_illegal, is_white_space};
 use super::tag::{self, Ns, Tag, at_most};
 use super::unescape::Run;
+use super::work::looked_at;
 
 /// Reads the elements of one stream; what the stream header declared holds for all of them.
 #[derive(Debug)]
@@ -206,6 +207,7 @@ impl<'a> Cursor<'_, 'a> {
             }
             _ => {
                 let end = memchr(b'<', bytes).unwrap_or(bytes.len());
+                looked_at(end);
                 self.pass(end);
                 let text = rest.get(..end).unwrap_or(rest);
                 self.check_text(text)?;
@@ -252,6 +254,7 @@ impl<'a> Cursor<'_, 'a> {
             Some(space) if space.bytes().all(is_white_space) => {}
             _ => return Err(NotWellFormed("an end tag that closes no element")),
         }
+        looked_at(end);
         self.pass(end.saturating_add(1));
         self.close()
     }
@@ -267,6 +270,7 @@ impl<'a> Cursor<'_, 'a> {
             return Err(NotWellFormed("a CDATA section without an end"));
         };
         self.check_text(text)?;
+        looked_at(text.len());
         self.position = self.element.len().saturating_sub(after.len());
         Ok(Raw::Text(Run::Cdata(text)))
     }
@@ -295,6 +299,7 @@ impl<'a> Cursor<'_, 'a> {
 
 fn check<'a>(bytes: &'a [u8], limit: usize, what: &'static str) -> Result<&'a str, XmlError> {
     at_most(bytes.len(), limit, what)?;
+    looked_at(bytes.len());
     // RFC 6120 §4.9.3.22 counts broken UTF-8 as an encoding that is not supported.
     let text = from_utf8(bytes).map_err(|_| UnsupportedEncoding)?;
     match find_illegal(text) {
@@ -331,6 +336,7 @@ fn split_tag(text: &str) -> Result<Option<(&str, bool, &str)>, XmlError> {
             _ => break,
         }
     }
+    looked_at(end);
     let Some((content, after)) = tag.split_at_checked(end) else {
         return Ok(None);
     };

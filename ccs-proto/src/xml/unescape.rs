@@ -7,6 +7,7 @@ use memchr::{memchr, memchr_iter, memchr2};
 
 use super::XmlError::{self, NotWellFormed, Restricted};
 use super::chars::{is_ncname, is_xml_char};
+use super::work::looked_at;
 
 /// A run of character data as it is written.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +22,9 @@ impl<'t> Run<'t> {
     /// What is meant. If it has to be copied, the copy takes the memory of `spare`, and has room for `room` bytes.
     pub fn read(self, room: usize, spare: &mut String) -> Result<Cow<'t, str>, XmlError> {
         let raw = self.raw();
-        if self.find_change(raw).is_none() {
+        let change = self.find_change(raw);
+        looked_at(change.unwrap_or(raw.len()));
+        if change.is_none() {
             self.check()?;
             return Ok(Cow::Borrowed(raw));
         }
@@ -40,6 +43,7 @@ impl<'t> Run<'t> {
     pub fn push(self, out: &mut String) -> Result<(), XmlError> {
         self.check()?;
         let mut rest = self.raw();
+        looked_at(rest.len());
         while let Some((plain, change)) = self
             .find_change(rest)
             .and_then(|at| rest.split_at_checked(at))
@@ -74,6 +78,7 @@ impl<'t> Run<'t> {
     fn check(self) -> Result<(), XmlError> {
         let Self::Text(raw) = self else { return Ok(()) };
         let bytes = raw.as_bytes();
+        looked_at(bytes.len());
         let ends_cdata = |at| {
             bytes
                 .get(..at)
@@ -89,9 +94,11 @@ impl<'t> Run<'t> {
 /// The value of an attribute. White space that was not written as a reference becomes a space.
 pub fn attribute(raw: &str) -> Result<Cow<'_, str>, XmlError> {
     let is_change = |byte: u8| matches!(byte, b'&' | b'\t' | b'\n' | b'\r');
+    looked_at(raw.len());
     if !raw.bytes().any(is_change) {
         return Ok(Cow::Borrowed(raw));
     }
+    looked_at(raw.len());
     let mut out = String::with_capacity(raw.len());
     let mut rest = raw;
     while let Some((plain, change)) = rest
