@@ -4,6 +4,7 @@ use memchr::memchr;
 
 use super::XmlError::{self, NotWellFormed, Restricted, TooLarge};
 use super::chars::{has_control, is_control, is_white_space, may_begin_name};
+use super::work::looked_at;
 
 // The longest declaration in use has 55 bytes.
 const DECLARATION_LIMIT: usize = 256;
@@ -92,6 +93,7 @@ impl Scanner {
                 State::Cdata { brackets } => self.cdata(rest, brackets)?,
                 _ => self.single(rest)?,
             };
+            looked_at(rest.len().saturating_sub(after.len()));
             rest = after;
             if let Some(unit) = unit {
                 return Ok(Some((bytes.len().saturating_sub(rest.len()), unit)));
@@ -122,6 +124,7 @@ impl Scanner {
         };
         let end = bytes.iter().position(stop);
         let (name, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+        looked_at(name.len());
         self.name = name.iter().fold(self.name, hash);
         if end.is_some() {
             self.state = next;
