@@ -19,8 +19,15 @@ pub(crate) fn by_rxml(whole: &[u8]) -> Option<Result<Vec<Event>, String>> {
     match read_by_rxml(document) {
         // A name from the last range of NameStartChar.
         Err(EndOrError::Error(rxml::Error::UnexpectedChar(_, '\u{fdf0}'..='\u{fffd}', _))) => None,
+        // A character by a number with zeros before it.
+        Err(EndOrError::Error(rxml::Error::UndeclaredEntity)) if has_zeros(document) => None,
         read => Some(read.map_err(|error| format!("{error:?}"))),
     }
+}
+
+fn has_zeros(document: &[u8]) -> bool {
+    let by_number = |part: &[u8]| part.starts_with(b"&#0") || part.starts_with(b"&#x0");
+    document.windows(4).any(by_number)
 }
 
 fn read_by_rxml(document: &[u8]) -> Result<Vec<Event>, EndOrError> {

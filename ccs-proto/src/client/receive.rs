@@ -43,6 +43,12 @@ impl ClientConnection {
     fn handle(&mut self, now: Time, received: Received) -> Result<(), ConnectionError> {
         match received {
             Received::Open(_) => self.header_received(),
+            // Our end of the stream has crossed the success, behind which the endpoint begins a new stream.
+            Received::Stanza(Stanza::Success)
+                if self.wire.is_ending() && self.stage == Stage::Success =>
+            {
+                self.wire.restart();
+            }
             // A login that was given up goes no further, and least of all sends the key.
             Received::Stanza(_) if self.wire.is_ending() && !self.stage.is_bound() => {}
             Received::Stanza(stanza) => self.stanza(now, stanza)?,

@@ -50,7 +50,8 @@ enum Phase {
     Prolog {
         // Bytes seen of a byte order mark, which can only come first of all.
         mark: Option<usize>,
-        // White space may come before a declaration only after a restart; see `Framer::restart`.
+        // White space before a declaration, and the end of the stream before: both only after a restart; see
+        // `Framer::restart`.
         restarted: bool,
         declaration: bool,
         space: usize,
@@ -87,8 +88,9 @@ impl Framer {
     /// Expects a new stream header next, as after a successful log-in (RFC 6120 §6.4.6).
     ///
     /// White space may then stand before the declaration: clients end `</auth>` with a line feed that belongs to
-    /// neither stream. Call it before the bytes after that element are given in: what comes before the call still belongs
-    /// to the old stream.
+    /// neither stream. And the old stream's end tag may come in place of a header: who gives up does not know yet that the
+    /// log-in has succeeded. Call it before the bytes after that element are given in: what comes before the call still
+    /// belongs to the old stream.
     pub fn restart(&mut self) {
         self.release();
         self.held.set_public();
@@ -213,6 +215,7 @@ impl Framer {
                 if first == b'<' {
                     Place::Prolog {
                         declaration: *declaration,
+                        end: *restarted,
                     }
                 } else if is_white_space(first) {
                     *space = space.saturating_add(take_run(input, is_white_space));

@@ -112,6 +112,23 @@ fn a_nasty_stream_in_pieces_of_every_size() {
 }
 
 #[test]
+fn the_old_stream_may_end_in_place_of_a_new_header() {
+    let read = |input: &str| every_cut(XmlLimits::default(), input.as_bytes());
+    let begun = [Open("<s>".into()), Element("<auth/>".into())];
+    let with = |last: [Owned; 1]| [&begun[..], &last].concat();
+    assert_eq!(read("<s><auth/></s>"), with([Close]));
+    assert_eq!(read("<s><auth/>\n</s\n>"), with([Close]));
+    let other = Failed(NotWellFormed("an end tag that closes no element"));
+    assert_eq!(read("<s><auth/></t>"), with([other]));
+    let late = Failed(NotWellFormed("an end tag before the stream header"));
+    assert_eq!(
+        read("<s><auth/><?xml version='1.0'?></s>"),
+        with([late.clone()])
+    );
+    assert_eq!(read("</s>"), [late]);
+}
+
+#[test]
 fn refusals() {
     let control = || NotWellFormed("a control character");
     let instruction = || Restricted("a processing instruction");
