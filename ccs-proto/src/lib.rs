@@ -102,7 +102,7 @@ pub use client::{
     AckError, AckToken, Blocked, ClientConnection, ClientEvent, Finished, Ignored, NotAccepted,
     Outcome, Permit, Place,
 };
-pub use config::{ClientConfig, DEFAULT_DOMAIN, ServerConfig, TransportSecurity};
+pub use config::{ClientConfig, DEFAULT_DOMAIN, Limits, ServerConfig, TransportSecurity};
 pub use error::ConnectionError;
 pub use key::ApiKey;
 pub use ledger::ConnectionId;

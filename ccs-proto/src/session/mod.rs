@@ -168,6 +168,14 @@ impl Session {
         self.pool.ids()
     }
 
+    /// Whether the login is done on this connection.
+    #[must_use]
+    pub fn is_bound(&self, connection: ConnectionId) -> bool {
+        self.pool
+            .get(connection)
+            .is_some_and(|slot| slot.connection.is_bound())
+    }
+
     /// Whether to read from this connection's transport; see
     /// [`ClientConnection::wants_input`](crate::ClientConnection::wants_input).
     #[must_use]

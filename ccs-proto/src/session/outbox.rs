@@ -53,8 +53,9 @@ impl<T> Outbox<T> {
         self.waiting.iter().map(|(_, item)| item)
     }
 
-    pub(super) fn into_items(self) -> Vec<T> {
-        self.waiting.into_iter().map(|(_, item)| item).collect()
+    pub(super) fn take_all(&mut self) -> Vec<T> {
+        self.bytes = 0;
+        self.waiting.drain(..).map(|(_, item)| item).collect()
     }
 }
 
@@ -80,6 +81,6 @@ mod tests {
         outbox.push(0, 'e');
         outbox.trim();
         assert_eq!(outbox.pop(), Some('c'));
-        assert_eq!(outbox.into_items(), ['d', 'e']);
+        assert_eq!(outbox.take_all(), ['d', 'e']);
     }
 }
