@@ -52,6 +52,17 @@ text_newtype! {
     RegistrationToken
 }
 
+impl MessageId {
+    /// See [`Text::compact`].
+    pub(crate) fn compact(&self) -> Self {
+        Self(self.0.compact())
+    }
+
+    pub(crate) fn text(&self) -> &Text {
+        &self.0
+    }
+}
+
 impl RegistrationToken {
     pub(crate) fn text(&self) -> &Text {
         &self.0
