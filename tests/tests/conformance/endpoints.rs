@@ -3,7 +3,8 @@
 use std::future::poll_fn;
 
 use ccs_proto::driver::{
-    AcceptError, Arrival, Client, Config, Endpoint, EndpointConfig, Incoming, Peer, PeerEvents, Verdict, connect,
+    AcceptError, Arrival, Client, Config, Endpoint, EndpointConfig, Incoming, Peer, PeerEvents,
+    Verdict, connect,
 };
 use ccs_proto::{ApiKey, ServerConfig};
 use ccs_tls::Trust;

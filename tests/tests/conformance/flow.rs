@@ -42,7 +42,7 @@ async fn both_ways<R: Run>(
 /// Sends so many, a hundred and a few more waiting at a time.
 async fn send_all<F: Future<Output = ()>>(count: usize, send: impl Fn(usize) -> F) {
     use futures_util::stream::{StreamExt, iter};
-    iter(0..count).for_each_concurrent(150, |n| send(n)).await;
+    iter(0..count).for_each_concurrent(150, send).await;
 }
 
 /// Acks all that it gets, and says in order what that was and what was acked of its own.
