@@ -335,9 +335,8 @@ pub async fn dropping_every_handle_ends_the_service_in_order<R: Run>() {
     let (_, token) = downstream(&mut events).await;
     peer.ack(token, None).expect("open");
     loop {
-        match events.next().await.expect("a last event") {
-            ServerEvent::Closed(end) => return end.expect("in order"),
-            _ => {}
+        if let ServerEvent::Closed(end) = events.next().await.expect("a last event") {
+            return end.expect("in order");
         }
     }
 }
