@@ -69,6 +69,7 @@
     )
 )]
 
+mod admission;
 mod client;
 mod config;
 mod connection;
@@ -89,6 +90,10 @@ pub mod driver;
 #[doc(hidden)]
 pub mod internals;
 
+pub use admission::{
+    Admission, AdmissionConfig, Admitted, FailureLimit, HalfOpenId, Ticket, TooManyFailures,
+    TooManyHalfOpen,
+};
 pub use client::{
     AckError, AckToken, Blocked, ClientConnection, ClientEvent, Finished, Ignored, NotAccepted,
     Outcome, Permit, Place,

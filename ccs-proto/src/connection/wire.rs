@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use memchr::memmem;
+use zeroize::Zeroize;
 
 use super::{TRANSMIT_BYTES, due};
 use crate::error::ConnectionError;
@@ -36,7 +37,7 @@ pub(crate) struct Wire {
     /// What ill-formed XML is answered with in this role.
     ill_formed: StreamCondition,
     /// Elements that never wait for the window: handshake, iq, acks. Each is one entry until the stream is bound.
-    elements: VecDeque<BytesMut>,
+    elements: VecDeque<Element>,
     /// Afterwards all in one.
     batch: BytesMut,
     bound: bool,
@@ -47,6 +48,15 @@ pub(crate) struct Wire {
     pub(crate) last_received: Time,
     pub(crate) last_sent: Time,
     end: End,
+}
+
+/// One write of the handshake. It may be the login, of which nothing is left behind.
+struct Element(BytesMut);
+
+impl Drop for Element {
+    fn drop(&mut self) {
+        self.0.as_mut().zeroize();
+    }
 }
 
 /// How far the end of the stream has come. The stream is over when both have said so, or when the transport is.
@@ -159,6 +169,8 @@ impl Wire {
                     read.map(Received::Stanza)
                 }
             };
+            // It was read: a login would stay here for as long as it is being decided.
+            self.framer.release();
             return read
                 .map(Some)
                 .map_err(|error| ConnectionError::xml(&error, self.ill_formed.clone()));
@@ -194,7 +206,7 @@ impl Wire {
             let mut element = BytesMut::new();
             write(&mut element);
             self.show(&element);
-            self.elements.push_back(element);
+            self.elements.push_back(Element(element));
         }
     }
 
@@ -203,7 +215,7 @@ impl Wire {
         let mut element = BytesMut::new();
         let shown = write(&mut element);
         self.show(shown.as_bytes());
-        self.elements.push_back(element);
+        self.elements.push_back(Element(element));
     }
 
     /// Shows the tap something that goes out.
@@ -303,7 +315,7 @@ impl Wire {
     pub(crate) fn transmit_element(&mut self, out: &mut BytesMut) -> bool {
         match self.elements.pop_front() {
             Some(element) => {
-                out.extend_from_slice(&element);
+                out.extend_from_slice(&element.0);
                 true
             }
             None => false,

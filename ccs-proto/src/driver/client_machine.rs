@@ -252,6 +252,10 @@ impl Machine for ClientMachine {
         self.connection.poll_timeout()
     }
 
+    fn is_secret(&self) -> bool {
+        !self.connection.is_bound()
+    }
+
     fn end(&self) -> Option<Result<(), ConnectionError>> {
         self.connection.end()
     }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
+use zeroize::Zeroize;
 
 use super::shared::{Machine, Shared};
 use super::{Timer, Transport};
@@ -40,6 +41,8 @@ pub struct Driver<T, R, M: Machine> {
     timer: R,
     read: Box<[u8]>,
     write: BytesMut,
+    /// How much of `write` the transport has taken.
+    written: usize,
     /// Something was written and not flushed. Kept over polls: a flush that was pending is taken up again.
     unflushed: bool,
     eof: bool,
@@ -56,6 +59,7 @@ impl<T: Transport, R: Timer, M: Machine> Driver<T, R, M> {
             timer,
             read: vec![0; READ_BYTES].into_boxed_slice(),
             write: BytesMut::new(),
+            written: 0,
             unflushed: false,
             eof: false,
             armed: None,
@@ -79,8 +83,14 @@ impl<T: Transport, R: Timer, M: Machine> Driver<T, R, M> {
                     self.end_of_input(now);
                 }
                 Poll::Ready(Ok(count)) => {
-                    let input = self.read.get(..count).unwrap_or_default();
-                    self.shared.drive(|machine| machine.receive(now, input));
+                    let input = self.read.get_mut(..count).unwrap_or_default();
+                    self.shared.drive(|machine| {
+                        let secret = machine.is_secret();
+                        machine.receive(now, input);
+                        if secret {
+                            input.zeroize();
+                        }
+                    });
                 }
                 Poll::Ready(Err(error)) => self.fail(now, &error),
                 Poll::Pending => break,
@@ -99,10 +109,11 @@ impl<T: Transport, R: Timer, M: Machine> Driver<T, R, M> {
     fn write(&mut self, cx: &mut Context<'_>, now: Time) -> bool {
         let mut progress = false;
         while self.fill(now) {
-            match self.transport.poll_write(cx, &self.write) {
+            let rest = self.write.get(self.written..).unwrap_or_default();
+            match self.transport.poll_write(cx, rest) {
                 Poll::Ready(Ok(0)) => self.fail(now, &io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
-                    self.write.advance(count.min(self.write.len()));
+                    self.written = self.written.saturating_add(count);
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(error)) => self.fail(now, &error),
@@ -122,9 +133,10 @@ impl<T: Transport, R: Timer, M: Machine> Driver<T, R, M> {
 
     /// Whether there is something to write.
     fn fill(&mut self, now: Time) -> bool {
-        if !self.write.is_empty() {
+        if self.written < self.write.len() {
             return true;
         }
+        self.forget_written();
         if self.write.capacity() > KEEP_BYTES {
             self.write = BytesMut::new();
         }
@@ -133,7 +145,7 @@ impl<T: Transport, R: Timer, M: Machine> Driver<T, R, M> {
     }
 
     fn fail(&mut self, now: Time, error: &io::Error) {
-        self.write.clear();
+        self.forget_written();
         self.unflushed = false;
         self.eof = true;
         self.shared
@@ -177,6 +189,16 @@ impl<T: Transport, R: Timer, M: Machine> Driver<T, R, M> {
     }
 }
 
+impl<T, R, M: Machine> Driver<T, R, M> {
+    fn forget_written(&mut self) {
+        if self.shared.look(|machine| machine.is_secret()) {
+            self.write.as_mut().zeroize();
+        }
+        self.write.clear();
+        self.written = 0;
+    }
+}
+
 impl<T: Transport + Unpin, R: Timer + Unpin, M: Machine> Future for Driver<T, R, M> {
     type Output = Result<(), ConnectionError>;
 
@@ -208,6 +230,7 @@ impl<T: Transport + Unpin, R: Timer + Unpin, M: Machine> Future for Driver<T, R,
 
 impl<T, R, M: Machine> Drop for Driver<T, R, M> {
     fn drop(&mut self) {
+        self.forget_written();
         if !self.done {
             let what = "its driver was dropped";
             self.shared

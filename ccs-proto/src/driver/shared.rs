@@ -24,6 +24,8 @@ pub trait Machine {
     fn poll_transmit(&mut self, now: Time, out: &mut BytesMut) -> bool;
     /// The next deadline.
     fn poll_timeout(&self) -> Option<Time>;
+    /// What is read and written now may be a login, of which nothing is left behind.
+    fn is_secret(&self) -> bool;
     /// How the connection ended, once it has.
     fn end(&self) -> Option<Result<(), ConnectionError>>;
     /// Sees who is to be woken, since something has changed for him.

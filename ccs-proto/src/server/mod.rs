@@ -304,6 +304,12 @@ impl ServerConnection {
         !self.inbox.is_empty()
     }
 
+    /// Whether the login is done.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        self.stage == Stage::Bound
+    }
+
     /// Whether messages go both ways: bound, and not being ended.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Cuts the bytes of a stream into its header, whole elements and its end.
 
 use memchr::memchr;
+use zeroize::Zeroize;
 
 use super::XmlError::{self, NotWellFormed, Restricted, TooLarge};
 use super::chars::{is_control, is_white_space};
@@ -37,6 +38,8 @@ pub struct Framer {
     mid_unit: bool,
     // What earlier inputs held of the unit, or the unit itself while the caller looks at it.
     buffer: Vec<u8>,
+    // It may hold a login, of which nothing is left behind.
+    secret: bool,
     given_out: bool,
     // The stream's own name as its start tag wrote it.
     name: Box<[u8]>,
@@ -76,6 +79,7 @@ impl Framer {
             scanner: Scanner::new(limits.depth),
             mid_unit: false,
             buffer: Vec::new(),
+            secret: true,
             given_out: false,
             name: Box::default(),
             failed: None,
@@ -89,6 +93,7 @@ impl Framer {
     /// to the old stream.
     pub fn restart(&mut self) {
         self.release();
+        self.secret = false;
         self.phase = Phase::start(true);
     }
 
@@ -107,7 +112,7 @@ impl Framer {
             Ok(Some(Found::Frame(frame))) => Ok(Some(frame)),
             Ok(Some(Found::Buffered { header })) => Ok(Some(Frame::whole(header, &self.buffer))),
             Err(error) => {
-                self.buffer = Vec::new();
+                self.forget();
                 self.mid_unit = false;
                 self.failed = Some(error.clone());
                 Err(error)
@@ -136,12 +141,32 @@ impl Framer {
         self.buffer.capacity()
     }
 
-    // The memory goes too, not only its contents: most connections idle most of the time.
-    fn release(&mut self) {
+    /// Lets go of the frame that was given out last. The memory goes too, not only its contents: most connections idle most
+    /// of the time.
+    pub(crate) fn release(&mut self) {
         if self.given_out {
-            self.buffer = Vec::new();
+            self.forget();
             self.given_out = false;
         }
+    }
+
+    fn forget(&mut self) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if self.secret {
+            buffer.zeroize();
+        }
+    }
+
+    // Before the login the buffer grows by hand: one that moves by itself leaves its old place as it was.
+    fn keep(&mut self, bytes: &[u8]) {
+        let needed = self.buffer.len().saturating_add(bytes.len());
+        if self.secret && needed > self.buffer.capacity() {
+            let mut larger =
+                Vec::with_capacity(needed.max(self.buffer.capacity().saturating_mul(2)));
+            larger.extend_from_slice(&self.buffer);
+            std::mem::replace(&mut self.buffer, larger).zeroize();
+        }
+        self.buffer.extend_from_slice(bytes);
     }
 
     fn advance<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Found<'a>>, XmlError> {
@@ -173,7 +198,7 @@ impl Framer {
                     });
                 }
                 None => {
-                    self.buffer.extend_from_slice(whole);
+                    self.keep(whole);
                     *input = &[];
                 }
             }
@@ -245,7 +270,7 @@ impl Framer {
     fn finish<'a>(&mut self, unit: Unit, bytes: &'a [u8]) -> Result<Option<Found<'a>>, XmlError> {
         let buffered = !self.buffer.is_empty();
         if buffered {
-            self.buffer.extend_from_slice(bytes);
+            self.keep(bytes);
             self.given_out = true;
         }
         let all = if buffered { &self.buffer } else { bytes };
@@ -294,6 +319,12 @@ impl Framer {
         } else {
             Found::Frame(Frame::whole(header, bytes))
         }))
+    }
+}
+
+impl Drop for Framer {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 

@@ -1,0 +1,4 @@
+//! What strangers and broken peers do to an endpoint or an app server, and what must come of it. The rows are those of
+//! `docs/threats.md`; a test's name begins with its row.
+
+mod admission;
