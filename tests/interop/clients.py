@@ -7,7 +7,7 @@ Each is a program in a folder of its own that takes commands as JSON lines:
     {"op":"hold"}  {"op":"ack","connection":N}   ack nothing; ack what came last by that connection, and all that follows
     {"op":"ping"}  {"op":"close"}          ping; end the last connection, in order where the library can
 
-and says what happens: online, refused, offline, pong, ack, nack, upstream, receipt, draining, error. `connection` counts
+and says what happens: online, refused, offline, holding, pong, ack, nack, upstream, receipt, draining, error. `connection` counts
 the program's connections from 1, as the endpoint counts its own; without it the last one is meant.
 """
 
@@ -90,6 +90,7 @@ class Bench:
         """A message that the client has been sent and does not ack."""
         if self.peer.is_told:
             self.client.tell(op="hold")
+            self.client.until("holding")
             self.upstream(message_id)
             self.client.until("upstream", message_id=message_id)
         else:
@@ -202,7 +203,7 @@ def draining_unnoticed(bench, first):
     bench.send("phone-1", "m-1")
     bench.client.until("ack", message_id="m-1")
     bench.endpoint.until("ack", connection=second, message_id="m-1")
-    return "late (b)"
+    return "late ¹"
 
 
 def refused_on(bench, connection):

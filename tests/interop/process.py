@@ -27,7 +27,7 @@ class Program:
         self._news = threading.Condition()
         with open(log, "wb") as stderr:
             self._child = subprocess.Popen(
-                argv, env={**os.environ, **env}, cwd=cwd, text=True,
+                argv, env={**os.environ, **env}, cwd=cwd, encoding="utf-8", errors="replace",
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
             )
         threading.Thread(target=self._listen, daemon=True).start()
@@ -95,6 +95,7 @@ class Program:
     def stop_reading(self):
         """Freezes the program: what it is sent stays in its socket."""
         self._child.send_signal(signal.SIGSTOP)
+        os.waitpid(self._child.pid, os.WUNTRACED)
 
     def read_on(self):
         self._child.send_signal(signal.SIGCONT)

@@ -3,6 +3,7 @@ each writing to stdout what it sees, as JSON lines."""
 
 import contextlib
 import os
+import shutil
 import socket
 from dataclasses import dataclass
 from string import Template
@@ -49,8 +50,10 @@ class Bench:
     def __init__(self, peer, programs, folder):
         self.ccs, self.ping = programs
         self.state = folder / "state"
-        self.folder = folder / peer.name.split()[0]
-        self.folder.mkdir(exist_ok=True)
+        self.folder = folder / f"{peer.name.split()[0]}-run"
+        # Users of an earlier run would not be registered again.
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
         self.peer = peer
         self.installed = peer.install(folder)
         self.port = free_port()

@@ -10,7 +10,6 @@
 -define(NAMESPACE, <<"google:mobile:data">>).
 
 start(Host, _Options) ->
-    ok = ejabberd_auth:try_register(environment("CCS_SENDER"), Host, environment("CCS_KEY")),
     ejabberd_hooks:add(ejabberd_started, ?MODULE, started, 90),
     ejabberd_hooks:add(user_send_packet, Host, ?MODULE, sent, 10),
     ejabberd_hooks:add(sm_register_connection_hook, Host, ?MODULE, bound, 10),
@@ -30,7 +29,14 @@ mod_options(_Host) -> [].
 
 mod_doc() -> #{}.
 
+%% Users can be registered from here on.
 started() ->
+    [Host] = ejabberd_option:hosts(),
+    case ejabberd_auth:try_register(environment("CCS_SENDER"), Host, environment("CCS_KEY")) of
+        ok -> ok;
+        %% Started again.
+        {error, exists} -> ok
+    end,
     say(started, #{}).
 
 bound(_Id, Jid, _Info) ->
@@ -92,7 +98,8 @@ push(Jid, Body) ->
     ejabberd_router:route(xmpp:set_from_to(Message, From, Jid)).
 
 say(Event, Members) ->
-    io:put_chars(user, [json(Members#{event => Event}), $\n]).
+    %% ASCII, whatever the encoding of stdout is.
+    io:put_chars(user, [jiffy:encode(Members#{event => Event}, [uescape]), $\n]).
 
 json(Term) -> iolist_to_binary(jiffy:encode(Term)).
 

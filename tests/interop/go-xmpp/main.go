@@ -148,6 +148,7 @@ func main() {
 			chosen.push(command)
 		case "hold":
 			holding = true
+			say("holding", nil)
 		case "ack":
 			holding = false
 			chosen.acknowledge()

@@ -1,6 +1,7 @@
 /* An app server on libstrophe. Commands and events are those of ../clients.py. */
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,7 @@ static void obey(const char *line)
         push(chosen, command);
     } else if (strcmp(op, "hold") == 0) {
         holding = true;
+        say("holding", NULL);
     } else if (strcmp(op, "ack") == 0) {
         holding = false;
         acknowledge(chosen);
@@ -230,6 +232,8 @@ static void listen_to_stdin(void)
 
 int main(void)
 {
+    /* The library writes its end of the stream to a socket that may be closed by then; that would end the process. */
+    signal(SIGPIPE, SIG_IGN);
     fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
     xmpp_initialize();
     context = xmpp_ctx_new(NULL, xmpp_get_default_logger(XMPP_LEVEL_INFO));

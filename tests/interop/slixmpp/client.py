@@ -80,6 +80,7 @@ async def main():
             connection.push(command)
         elif op == "hold":
             Connection.holding = True
+            say("holding")
         elif op == "ack":
             Connection.holding = False
             connection.acknowledge()
