@@ -31,7 +31,7 @@ pub use broadcast::Broadcast;
 pub use client::{Client, OwnedPermit, Reserve, client};
 pub use client_machine::ClientMachine;
 pub use connect::{ClientDriver, Config, ConnectError, connect, connect_with};
-pub use endpoint::{AcceptError, Arrival, Endpoint};
+pub use endpoint::{AcceptError, Arrival, Endpoint, EndpointConfig};
 pub use incoming::{Event, Incoming, Message};
 pub use run::Driver;
 pub use runtime::Runtime;
