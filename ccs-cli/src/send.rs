@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ccs_tokio::proto::Text;
+use ccs_tokio::proto::Tolerance;
 use ccs_tokio::proto::message::{Ack, FromAppServer, Refusal};
 use ccs_tokio::{Client, Downstream, Notification, SendError};
 use clap::Args;
@@ -218,7 +219,7 @@ fn parse(line: &str) -> Result<Downstream, String> {
         }
         _ => Text::from(line),
     };
-    match FromAppServer::parse(&body, false) {
+    match FromAppServer::parse(&body, Tolerance::Habits) {
         Ok(FromAppServer::Downstream {
             message_id,
             message,

@@ -16,7 +16,11 @@ use tokio::time::timeout;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let key = env::var("CCS_KEY")?.as_str().into();
-    let mut config = Config::new(&env::var("CCS_HOST")?, env::var("CCS_SENDER")?.parse()?, key);
+    let mut config = Config::new(
+        &env::var("CCS_HOST")?,
+        env::var("CCS_SENDER")?.parse()?,
+        key,
+    );
     config.port = env::var("CCS_PORT")?.parse()?;
     config.trust = Trust::only(&std::fs::read(env::var("CCS_CA")?)?)?;
     config.client.ping_interval = Duration::from_millis(200);

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::handshake::Stage;
 use super::upstream::Settled;
-use super::{AnswerToken, Habit, ServerConnection, ServerEvent, Unanswered};
+use super::{AnswerToken, ServerConnection, ServerEvent, Unanswered};
 use crate::connection::Received;
 use crate::error::ConnectionError;
+use crate::habit::{Habit, Tolerance};
 use crate::message::envelope::{self, StanzaErrorKind};
 use crate::message::{
     Downstream, FromAppServer, MessageId, NackCode, Refusal, RegistrationToken, Target,
@@ -92,7 +93,10 @@ impl ServerConnection {
     /// Text between stanzas is passed over, but not without end (`docs/protocol.md` §12 #49). However it is cut into
     /// reads, it is told once for each place where it stands.
     fn stray_text(&mut self, now: Time, bytes: usize) -> Result<(), ConnectionError> {
-        if self.config.strict || self.stage == Stage::Auth {
+        if self.is_strict() || self.stage == Stage::Auth {
+            if self.is_strict() {
+                self.emit(now, 0, ServerEvent::Fault(Habit::StrayText));
+            }
             return Err(ConnectionError::protocol(
                 StreamCondition::BadFormat,
                 "text between stanzas",
@@ -117,10 +121,7 @@ impl ServerConnection {
 
     fn stanza(&mut self, now: Time, stanza: Stanza) -> Result<(), ConnectionError> {
         match stanza {
-            Stanza::Message(message) if self.stage == Stage::Bound => {
-                self.message(now, message);
-                Ok(())
-            }
+            Stanza::Message(message) if self.stage == Stage::Bound => self.message(now, message),
             Stanza::Message(_) => Err(ConnectionError::protocol(
                 StreamCondition::NotAuthorized,
                 "a message before the stream is bound",
@@ -143,24 +144,26 @@ impl ServerConnection {
         }
     }
 
-    fn message(&mut self, now: Time, stanza: MessageStanza) {
+    fn message(&mut self, now: Time, stanza: MessageStanza) -> Result<(), ConnectionError> {
         if self.wire.is_ending() {
-            return self.emit(now, 0, ServerEvent::Ignored(Habit::AfterClose));
+            self.emit(now, 0, ServerEvent::Ignored(Habit::AfterClose));
+            return Ok(());
         }
         let body = match stanza.gcm {
             Gcm::One(body) => body,
             // `docs/protocol.md` §12 #14.
             Gcm::Missing | Gcm::Several => {
                 let text = "InvalidJson: exactly one gcm element is required";
-                return self.bad_request(now, stanza.id.as_deref(), None, text);
+                self.bad_request(now, stanza.id.as_deref(), None, text);
+                return Ok(());
             }
         };
-        match FromAppServer::parse(&body, self.config.strict).map_err(|refusal| *refusal) {
+        match FromAppServer::parse(&body, self.config.tolerance).map_err(|refusal| *refusal) {
             Ok(FromAppServer::Downstream {
                 message_id,
                 message,
             }) => {
-                self.downstream(now, message_id, message, body.len());
+                return self.downstream(now, message_id, message, body.len());
             }
             Ok(FromAppServer::Ack { message_id, to }) => {
                 self.ack_received(now, stanza.id.as_deref(), &body, message_id, &to);
@@ -176,21 +179,51 @@ impl ServerConnection {
                 from,
                 code,
                 description,
+                habit,
             }) => {
+                if let Some(habit) = habit {
+                    self.emit(now, 0, ServerEvent::Fault(habit));
+                }
                 self.refuse(now, from.as_deref(), message_id, &code, &description);
             }
         }
+        Ok(())
     }
 
-    fn downstream(&mut self, now: Time, message_id: MessageId, message: Downstream, bytes: usize) {
+    fn is_strict(&self) -> bool {
+        self.config.tolerance == Tolerance::Nothing
+    }
+
+    fn downstream(
+        &mut self,
+        now: Time,
+        message_id: MessageId,
+        message: Downstream,
+        bytes: usize,
+    ) -> Result<(), ConnectionError> {
         let target = target_text(message.target());
         if self.draining_since.is_some() {
             let code = NackCode::ConnectionDraining;
-            return self.refuse(now, Some(&target), message_id, &code, "");
+            self.refuse(now, Some(&target), message_id, &code, "");
+            return Ok(());
         }
         if !self.answered.is_new(&message_id) {
             let code = NackCode::InvalidJson;
-            return self.refuse(now, Some(&target), message_id, &code, DUPLICATE);
+            self.refuse(now, Some(&target), message_id, &code, DUPLICATE);
+            return Ok(());
+        }
+        // Those it has no answer to are more than we count: ours may be on their way.
+        let window = self.config.window;
+        if self.is_strict() && self.unanswered.len() >= window {
+            self.emit(
+                now,
+                0,
+                ServerEvent::Fault(Habit::BeyondWindow { message_id }),
+            );
+            return Err(ConnectionError::protocol(
+                StreamCondition::PolicyViolation,
+                format!("more than {window} messages without an answer"),
+            ));
         }
         let unanswered = Unanswered {
             target,
@@ -203,6 +236,7 @@ impl ServerConnection {
             token,
         };
         self.emit(now, bytes, event);
+        Ok(())
     }
 
     fn ack_received(
@@ -213,7 +247,10 @@ impl ServerConnection {
         message_id: MessageId,
         to: &RegistrationToken,
     ) {
-        match self.upstreams.settle(&message_id, to) {
+        match self
+            .upstreams
+            .settle(&message_id, to, self.config.tolerance)
+        {
             Settled::Message(message) => {
                 self.emit(now, message.body().len(), ServerEvent::Acked(message));
             }
@@ -225,13 +262,13 @@ impl ServerConnection {
                 );
             }
             Settled::LateReceipt => {
-                self.emit(
-                    now,
-                    0,
-                    ServerEvent::Ignored(Habit::LateReceiptAck { message_id }),
-                );
+                let habit = Habit::LateReceiptAck { message_id };
+                self.emit(now, 0, ServerEvent::Ignored(habit));
             }
-            Settled::Nothing => {
+            Settled::Nothing(habit) => {
+                if let Some(habit) = habit {
+                    self.emit(now, 0, ServerEvent::Fault(habit));
+                }
                 let kind = StanzaErrorKind::NotAcceptable406;
                 self.stanza_error(kind, stanza_id, Some(body), STRAY_ACK);
                 let event = ServerEvent::Refused {
