@@ -79,6 +79,7 @@ mod key;
 mod ledger;
 pub mod message;
 mod server;
+pub mod session;
 mod tap;
 mod text;
 mod time;

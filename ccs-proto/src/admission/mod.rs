@@ -27,8 +27,8 @@ pub struct AdmissionConfig {
     /// Connections that have not logged in yet, at most; one more takes the place of the oldest. At least 1. Default:
     /// 1,024.
     pub half_open: usize,
-    /// Those of one address, at most; one more is refused. At least 1. Default: 64, so that 16 addresses fill the
-    /// endpoint.
+    /// Those of one address, at most; one more is refused. At least 1. Default: 256, so that one address cannot fill the
+    /// endpoint, and app servers that start together behind one address get in.
     pub half_open_per_address: usize,
     /// Failed logins of one address, whoever they name. Default: 20 within 30 s.
     pub failures_per_address: FailureLimit,
@@ -45,7 +45,7 @@ impl Default for AdmissionConfig {
         let within = Duration::from_secs(30);
         Self {
             half_open: 1_024,
-            half_open_per_address: 64,
+            half_open_per_address: 256,
             failures_per_address: FailureLimit { count: 20, within },
             failures_per_account: FailureLimit { count: 5, within },
             remembered: 65_536,

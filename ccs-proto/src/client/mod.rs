@@ -270,7 +270,6 @@ impl ClientConnection {
     }
 
     /// The next answer, ahead of other events: a task that waits for an answer may be the one that takes the events.
-    #[cfg(feature = "driver")]
     pub(crate) fn poll_answer(&mut self) -> Option<ClientEvent> {
         self.inbox.pop_answer()
     }
@@ -303,6 +302,21 @@ impl ClientConnection {
             envelope::push_client_ack(out, &unacked.to, unacked.message_id.as_str());
         });
         Ok(())
+    }
+
+    /// Lets a token go for good: its message is not acked here and is no longer reported as overdue, because another copy
+    /// of it is answered in its place. A token of another connection is left alone.
+    pub(crate) fn forget(&mut self, token: AckToken) {
+        if self.unsettled.settle(token.0).is_ok() {
+            self.inbox.set_unacked(self.unsettled.len());
+        }
+    }
+
+    /// Writes an ack for which there is no token.
+    #[cfg(ccs_planted)]
+    pub(crate) fn plant_ack(&mut self, to: &str, message_id: &str) {
+        self.wire
+            .push(|out| envelope::push_client_ack(out, to, message_id));
     }
 
     /// Ends the connection in order: nothing new is taken, what was accepted is sent, and the stream ends when it is

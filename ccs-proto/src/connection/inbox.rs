@@ -85,7 +85,6 @@ impl<E> Inbox<E> {
     }
 
     /// The oldest answer.
-    #[cfg(feature = "driver")]
     pub(crate) fn pop_answer(&mut self) -> Option<E> {
         let entry = self.answers.pop_front();
         self.take(entry)

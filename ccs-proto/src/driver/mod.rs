@@ -34,7 +34,7 @@ pub use connect::{ClientDriver, Config, ConnectError, connect, connect_with};
 pub use endpoint::{AcceptError, Arrival, Endpoint, EndpointConfig};
 pub use incoming::{Event, Incoming, Message};
 pub use run::Driver;
-pub use runtime::Runtime;
+pub use runtime::{BACKLOG, Runtime};
 pub use server::{Login, Peer, PeerEvents, Verdict, server};
 pub use server_machine::ServerMachine;
 

@@ -52,6 +52,12 @@ text_newtype! {
     RegistrationToken
 }
 
+impl MessageId {
+    pub(crate) fn text(&self) -> &Text {
+        &self.0
+    }
+}
+
 impl RegistrationToken {
     pub(crate) fn text(&self) -> &Text {
         &self.0
