@@ -60,13 +60,14 @@ impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
             if self.upcoming.is_none() {
                 self.upcoming = self.tokens.next();
             }
-            let turn = handle.shared.act(|machine| {
+            let turn = handle.shared.attempt(|machine| {
                 let turn = self.turn(machine, cx);
                 // Until it is polled again it takes no place, so it must not stand in the way of those who do.
                 if let (Poll::Ready(_), Some(ticket)) = (&turn, self.ticket) {
                     machine.leave_line(ticket);
                 }
-                turn
+                let acted = turn.is_ready();
+                (turn, acted)
             });
             if let ControlFlow::Break(outcome) = ready!(turn) {
                 return Poll::Ready(outcome);

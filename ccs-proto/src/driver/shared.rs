@@ -64,10 +64,16 @@ impl<M: Machine> Shared<M> {
 
     /// For a handle: the driver is woken to follow it up.
     pub(crate) fn act<R>(&self, act: impl FnOnce(&mut M) -> R) -> R {
+        self.attempt(|machine| (act(machine), true))
+    }
+
+    /// For a handle that may find nothing to do, and then says `false`. The driver is left alone in that case: where one
+    /// task polls them both, each would have the other polled again for ever.
+    pub(crate) fn attempt<R>(&self, attempt: impl FnOnce(&mut M) -> (R, bool)) -> R {
         let mut state = self.lock();
-        let result = act(&mut state.machine);
+        let (result, acted) = attempt(&mut state.machine);
         state.machine.notify();
-        let driver = state.driver.take();
+        let driver = if acted { state.driver.take() } else { None };
         Self::release(state, driver);
         result
     }
