@@ -56,10 +56,10 @@ PEERS = [
 class Bench:
     """An endpoint and a client of it, for one case."""
 
-    def __init__(self, peer, installed, ccs, folder, name, key=KEY):
+    def __init__(self, peer, installed, ccs, folder, name, key, args):
         log = folder / f"{peer.name.split()[0]}-{name}"
         self.peer = peer
-        self.endpoint, first = serve(ccs, folder / "state", f"{log}-endpoint.log", listen=peer.listen)
+        self.endpoint, first = serve(ccs, folder / "state", f"{log}-endpoint.log", *args, listen=peer.listen)
         environment = {
             "CCS_HOST": first["addr"], "CCS_PORT": str(first["port"]), "CCS_CA": first["ca"],
             "CCS_SENDER": SENDER, "CCS_KEY": key,
@@ -251,6 +251,17 @@ def redelivery(bench):
     bench.endpoint.until("upstream_acked", connection=second, message_id="up-1")
 
 
+def strict(bench):
+    """An endpoint that tolerates nothing has nothing to say against this client."""
+    receipt(bench)
+    bench.upstream("up-1")
+    bench.endpoint.until("upstream_acked", message_id="up-1")
+    bench.client.tell(op="ping")
+    bench.client.until("pong")
+    bench.endpoint.never("fault")
+    bench.endpoint.never("closed")
+
+
 def again(bench):
     """The second login: the app server's doing, or the library's."""
     return bench.log_in(2) if bench.peer.is_told else bench.online(2)
@@ -267,6 +278,7 @@ CASES = {
     "draining": draining,
     "disconnect": disconnect,
     "redelivery": redelivery,
+    "strict": strict,
 }
 
 
@@ -276,7 +288,9 @@ def run(peer, ccs, folder):
     cells = {}
     for name, case in CASES.items():
         key = KEY[::-1] if case is bad_key else KEY
-        bench = Bench(peer, installed, ccs, folder, name.replace(", ", "-").replace(" ", "-"), key)
+        args = ["--strict"] if case is strict else []
+        file_name = name.replace(", ", "-").replace(" ", "-")
+        bench = Bench(peer, installed, ccs, folder, file_name, key, args)
         with contextlib.closing(bench):
             try:
                 cells[name] = case(bench) or "yes"

@@ -113,3 +113,8 @@ def ejabberd(folder):
     there.mkdir(exist_ok=True)
     command(["erlc", "-o", there, HERE / "ejabberd" / "mod_ccs.erl"])
     return there
+
+
+def ejabberd_libraries():
+    """Where Debian keeps ejabberd's own code: a folder for each architecture."""
+    return next(Path("/usr/lib").glob("*/ejabberd-*/ebin")).parents[1]

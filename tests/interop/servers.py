@@ -37,7 +37,7 @@ PEERS = [
             "erl", "-noinput", "-pa", modules, "-mnesia", "dir", f'"{folder}/mnesia"', "-s", "ejabberd",
         ],
         lambda config, folder: {
-            "ERL_LIBS": "/usr/lib/x86_64-linux-gnu", "EJABBERD_CONFIG_PATH": config,
+            "ERL_LIBS": install.ejabberd_libraries(), "EJABBERD_CONFIG_PATH": config,
             "EJABBERD_LOG_PATH": folder / "ejabberd.log", "HOME": folder,
         },
     ),

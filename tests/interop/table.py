@@ -2,7 +2,7 @@
 
 COLUMNS = [
     "log in", "bad key", "ping", "send, ack", "nack", "receive, ack", "receipt", "draining", "disconnect", "redelivery",
-    "restart",
+    "strict", "restart",
 ]
 BEGIN = "<!-- printed by tests/interop/run -->"
 END = "<!-- end of what tests/interop/run prints -->"
