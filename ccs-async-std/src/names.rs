@@ -2,6 +2,7 @@
 
 use ccs_proto::driver;
 
+pub use ccs_proto::driver::service::{Handling, Inbound, Routes, Sent, Service, ServiceEvent};
 pub use ccs_proto::driver::{
     AcceptError, Answer, Arrival, Broadcast, Client, ConnectError, EndpointConfig, Event, Incoming,
     Message, OwnedPermit, Peer, PeerEvents, Reserve, SendError, Verdict,

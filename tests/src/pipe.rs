@@ -131,6 +131,9 @@ impl End {
 
     /// Lets go what was written, as far as there is room.
     fn push(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if self.staged.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         let mut to = lock(&self.to);
         if to.closed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));

@@ -7,6 +7,7 @@
 //!
 //! Only `std::task` is used here, and nothing in the state machines uses anything of this module.
 
+mod alarm;
 mod answer;
 mod broadcast;
 mod client;
@@ -15,11 +16,14 @@ mod connect;
 mod endpoint;
 mod incoming;
 mod lobby;
+mod pump;
 mod run;
 mod runtime;
 mod server;
 mod server_machine;
+pub mod service;
 mod shared;
+mod tasks;
 mod waiters;
 
 use std::io;

@@ -9,7 +9,7 @@ use crate::error::ConnectionError;
 use crate::time::Time;
 
 /// One role's connection with those who wait for it, as the driver sees it.
-pub trait Machine {
+pub trait Machine: Waking {
     /// Does what handles asked for, lets time pass.
     fn tick(&mut self, now: Time);
     /// Whether to read.
@@ -28,6 +28,10 @@ pub trait Machine {
     fn is_secret(&self) -> bool;
     /// How the connection ended, once it has.
     fn end(&self) -> Option<Result<(), ConnectionError>>;
+}
+
+/// What tasks wait for.
+pub trait Waking {
     /// Sees who is to be woken, since something has changed for him.
     fn notify(&mut self);
     /// Those who are to be woken, which is done without the lock.
@@ -45,7 +49,7 @@ struct State<M> {
     driver: Option<Waker>,
 }
 
-impl<M: Machine> Shared<M> {
+impl<M: Waking> Shared<M> {
     pub(crate) fn new(machine: M) -> Arc<Self> {
         let driver = None;
         Arc::new(Self {

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::body::{self, BodyError, Member};
+use super::body::{self, BodyError, MAX_DEPTH, Member};
 use super::data::{Data, value_text};
 use super::downstream::Downstream;
 use super::ids::{MessageId, RegistrationToken};
@@ -104,7 +104,16 @@ impl FromAppServer {
     /// # Errors
     /// How to refuse it.
     pub fn parse(body: &Text, tolerance: Tolerance) -> Result<Self, Box<Refusal>> {
-        let members: Members<'_> = body::read(body).map_err(|error| bad_request(&error))?;
+        Self::parse_within(body, tolerance, MAX_DEPTH)
+    }
+
+    /// The same with so many levels instead of [`MAX_DEPTH`].
+    pub(crate) fn parse_within(
+        body: &Text,
+        tolerance: Tolerance,
+        depth: usize,
+    ) -> Result<Self, Box<Refusal>> {
+        let members: Members<'_> = body::read(body, depth).map_err(|error| bad_request(&error))?;
         let message_id = body::text(body, "message_id", members.message_id)
             .and_then(|id| {
                 if id.is_empty() {
@@ -176,14 +185,14 @@ impl Members<'_> {
         let message_id = message_id.clone();
         let (Wrong(description), habit) = if kind == Some("\"nack\"") {
             let never = "an app server never sends a nack; not acking is enough".to_owned();
-            let message_id = message_id.clone();
+            let message_id = message_id.compact();
             (Wrong(never), Habit::Nack { message_id })
         } else if let Some(raw) = id {
-            let message_id = message_id.clone();
+            let message_id = message_id.compact();
             let wrong = Wrong::type_of("message_id", "String", raw);
             (wrong, Habit::NumericMessageId { message_id })
         } else if let (Some(raw), None) = (ttl, kind) {
-            let message_id = message_id.clone();
+            let message_id = message_id.compact();
             let wrong = Wrong::type_of("time_to_live", "Number", raw);
             (wrong, Habit::TextTimeToLive { message_id })
         } else {

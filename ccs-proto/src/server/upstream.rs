@@ -93,7 +93,7 @@ impl Upstreams {
     ) -> Settled {
         let key = match self.nearest(id, to) {
             Some((_, Match::Inexact)) if tolerance == Tolerance::Nothing => {
-                let message_id = id.clone();
+                let message_id = id.compact();
                 return Settled::Nothing(Some(Habit::InexactAck { message_id }));
             }
             found => found.map(|(key, _)| key),
@@ -140,7 +140,7 @@ impl Upstreams {
             _ if forgotten => Settled::LateReceipt,
             Tolerance::Habits if of_receipt => Settled::LateReceipt,
             Tolerance::Nothing if of_receipt => {
-                let message_id = id.clone();
+                let message_id = id.compact();
                 Settled::Nothing(Some(Habit::LateReceiptAck { message_id }))
             }
             _ => Settled::Nothing(None),

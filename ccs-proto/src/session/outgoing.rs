@@ -100,7 +100,7 @@ impl Session {
     }
 
     pub(super) fn takes_events(&self) -> bool {
-        self.events.len() < self.config.events
+        !self.events.is_full()
     }
 
     pub(super) fn note_room(&mut self) {

@@ -1,11 +1,12 @@
 //! Cuts the bytes of a stream into its header, whole elements and its end.
 
 use memchr::memchr;
-use zeroize::Zeroize;
 
 use super::XmlError::{self, NotWellFormed, Restricted, TooLarge};
 use super::chars::{is_control, is_white_space};
+use super::held::Held;
 use super::scanner::{Place, Scanner, Unit};
+use super::work::looked_at;
 use super::{XmlLimits, declaration};
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -37,9 +38,7 @@ pub struct Framer {
     // Inside a unit: its first byte was seen and its last was not.
     mid_unit: bool,
     // What earlier inputs held of the unit, or the unit itself while the caller looks at it.
-    buffer: Vec<u8>,
-    // It may hold a login, of which nothing is left behind.
-    secret: bool,
+    held: Held,
     given_out: bool,
     // The stream's own name as its start tag wrote it.
     name: Box<[u8]>,
@@ -51,7 +50,8 @@ enum Phase {
     Prolog {
         // Bytes seen of a byte order mark, which can only come first of all.
         mark: Option<usize>,
-        // White space may come before a declaration only after a restart; see `Framer::restart`.
+        // White space before a declaration, and the end of the stream before: both only after a restart; see
+        // `Framer::restart`.
         restarted: bool,
         declaration: bool,
         space: usize,
@@ -78,8 +78,7 @@ impl Framer {
             phase: Phase::start(false),
             scanner: Scanner::new(limits.depth),
             mid_unit: false,
-            buffer: Vec::new(),
-            secret: true,
+            held: Held::new(limits.stanza),
             given_out: false,
             name: Box::default(),
             failed: None,
@@ -89,11 +88,12 @@ impl Framer {
     /// Expects a new stream header next, as after a successful log-in (RFC 6120 §6.4.6).
     ///
     /// White space may then stand before the declaration: clients end `</auth>` with a line feed that belongs to
-    /// neither stream. Call it before the bytes after that element are given in: what comes before the call still belongs
-    /// to the old stream.
+    /// neither stream. And the old stream's end tag may come in place of a header: who gives up does not know yet that the
+    /// log-in has succeeded. Call it before the bytes after that element are given in: what comes before the call still
+    /// belongs to the old stream.
     pub fn restart(&mut self) {
         self.release();
-        self.secret = false;
+        self.held.set_public();
         self.phase = Phase::start(true);
     }
 
@@ -110,9 +110,11 @@ impl Framer {
         match self.advance(input) {
             Ok(None) => Ok(None),
             Ok(Some(Found::Frame(frame))) => Ok(Some(frame)),
-            Ok(Some(Found::Buffered { header })) => Ok(Some(Frame::whole(header, &self.buffer))),
+            Ok(Some(Found::Buffered { header })) => {
+                Ok(Some(Frame::whole(header, self.held.bytes())))
+            }
             Err(error) => {
-                self.forget();
+                self.held.forget();
                 self.mid_unit = false;
                 self.failed = Some(error.clone());
                 Err(error)
@@ -124,11 +126,14 @@ impl Framer {
     #[cfg(any(test, feature = "internals"))]
     #[must_use]
     pub fn buffered(&self) -> usize {
-        if self.given_out { 0 } else { self.buffer.len() }
+        if self.given_out {
+            0
+        } else {
+            self.held.bytes().len()
+        }
     }
 
     /// Whether an element, the header or the declaration has begun and not ended.
-    #[cfg(any(test, feature = "internals"))]
     #[must_use]
     pub fn is_mid_element(&self) -> bool {
         self.mid_unit
@@ -138,35 +143,15 @@ impl Framer {
     #[cfg(any(test, feature = "internals"))]
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.buffer.capacity()
+        self.held.memory()
     }
 
-    /// Lets go of the frame that was given out last. The memory goes too, not only its contents: most connections idle most
-    /// of the time.
+    /// Lets go of the frame that was given out last.
     pub(crate) fn release(&mut self) {
         if self.given_out {
-            self.forget();
+            self.held.forget();
             self.given_out = false;
         }
-    }
-
-    fn forget(&mut self) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        if self.secret {
-            buffer.zeroize();
-        }
-    }
-
-    // Before the login the buffer grows by hand: one that moves by itself leaves its old place as it was.
-    fn keep(&mut self, bytes: &[u8]) {
-        let needed = self.buffer.len().saturating_add(bytes.len());
-        if self.secret && needed > self.buffer.capacity() {
-            let mut larger =
-                Vec::with_capacity(needed.max(self.buffer.capacity().saturating_mul(2)));
-            larger.extend_from_slice(&self.buffer);
-            std::mem::replace(&mut self.buffer, larger).zeroize();
-        }
-        self.buffer.extend_from_slice(bytes);
     }
 
     fn advance<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Found<'a>>, XmlError> {
@@ -180,7 +165,7 @@ impl Framer {
                 }
             }
             let whole = *input;
-            let room = self.limits.stanza.saturating_sub(self.buffer.len());
+            let room = self.limits.stanza.saturating_sub(self.held.bytes().len());
             let window = whole.get(..room).unwrap_or(whole);
             match self.scanner.scan(window)? {
                 Some((end, unit)) => {
@@ -198,7 +183,7 @@ impl Framer {
                     });
                 }
                 None => {
-                    self.keep(whole);
+                    self.held.push(whole);
                     *input = &[];
                 }
             }
@@ -230,14 +215,15 @@ impl Framer {
                 if first == b'<' {
                     Place::Prolog {
                         declaration: *declaration,
+                        end: *restarted,
                     }
                 } else if is_white_space(first) {
                     *space = space.saturating_add(take_run(input, is_white_space));
                     *declaration &= *restarted;
-                    if *space > self.limits.stanza {
+                    if *space > self.limits.white_space {
                         return Err(TooLarge {
                             what: "bytes of white space before the stream header",
-                            limit: self.limits.stanza,
+                            limit: self.limits.white_space,
                         });
                     }
                     return Ok(None);
@@ -253,6 +239,7 @@ impl Framer {
                     return Ok(Some(Frame::Space(take_run(input, is_white_space))));
                 } else {
                     let length = take_stray(input, brackets)?;
+                    looked_at(length);
                     return Ok(Some(Frame::StrayText(length)));
                 }
             }
@@ -268,12 +255,12 @@ impl Framer {
 
     // A unit is whole; `bytes` are what this input held of it.
     fn finish<'a>(&mut self, unit: Unit, bytes: &'a [u8]) -> Result<Option<Found<'a>>, XmlError> {
-        let buffered = !self.buffer.is_empty();
+        let buffered = !self.held.bytes().is_empty();
         if buffered {
-            self.keep(bytes);
+            self.held.push(bytes);
             self.given_out = true;
         }
-        let all = if buffered { &self.buffer } else { bytes };
+        let all = if buffered { self.held.bytes() } else { bytes };
         let header = match unit {
             Unit::Declaration => {
                 declaration::check(all)?;
@@ -322,12 +309,6 @@ impl Framer {
     }
 }
 
-impl Drop for Framer {
-    fn drop(&mut self) {
-        self.forget();
-    }
-}
-
 impl<'a> Frame<'a> {
     const fn whole(header: bool, bytes: &'a [u8]) -> Self {
         if header {
@@ -363,6 +344,7 @@ fn take_run(input: &mut &[u8], belongs: impl Fn(u8) -> bool) -> usize {
     let end = input.iter().position(|&byte| !belongs(byte));
     let (run, rest) = input.split_at(end.unwrap_or(input.len()));
     *input = rest;
+    looked_at(run.len());
     run.len()
 }
 

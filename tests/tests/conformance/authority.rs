@@ -17,17 +17,10 @@ pub struct Certificate {
 
 impl Authority {
     pub fn new(name: &str) -> Self {
-        Self::with(name, |params| {
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        })
-    }
-
-    /// An authority that `change` may make a bad one.
-    pub fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
-        change(&mut params);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).expect("signed").pem();
         let issuer = Issuer::new(params, key);
         Self { pem, issuer }
