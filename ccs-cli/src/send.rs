@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ccs_tokio::proto::Text;
+use ccs_tokio::proto::Tolerance;
 use ccs_tokio::proto::message::{FromAppServer, Refusal};
 use ccs_tokio::{Downstream, Notification};
 use clap::Args;
@@ -151,7 +152,7 @@ fn parse(line: &str) -> Result<Downstream, String> {
         }
         _ => Text::from(line),
     };
-    match FromAppServer::parse(&body, false) {
+    match FromAppServer::parse(&body, Tolerance::Habits) {
         Ok(FromAppServer::Downstream {
             message_id,
             message,
