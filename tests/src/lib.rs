@@ -3,4 +3,5 @@
 pub mod fixture;
 pub mod pair;
 pub mod pipe;
+pub mod sim;
 pub mod transcript;
