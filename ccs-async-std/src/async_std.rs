@@ -7,6 +7,9 @@ use ccs_proto::driver;
 use crate::names::{Client, Config, ConnectError, Driver, Incoming};
 use crate::runtime::{AsyncIo, Spawn};
 
+/// Settings of a service that survives its connections; see [`Client::start`](crate::Client::start).
+pub type StartConfig = driver::service::StartConfig<AsyncIo<AsyncStd>>;
+
 /// An endpoint: accepts connections of app servers over TLS and logs them in.
 ///
 /// ```no_run

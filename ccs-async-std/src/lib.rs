@@ -32,5 +32,5 @@ mod runtime;
 pub mod smol;
 
 #[cfg(feature = "async-std")]
-pub use crate::async_std::{AsyncStd, Endpoint, connect, connect_with};
+pub use crate::async_std::{AsyncStd, Endpoint, StartConfig, connect, connect_with};
 pub use names::*;

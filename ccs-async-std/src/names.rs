@@ -2,16 +2,17 @@
 
 use ccs_proto::driver;
 
+pub use ccs_proto::driver::service::{Handling, Inbound, Routes, Sent, Service, ServiceEvent};
 pub use ccs_proto::driver::{
-    AcceptError, Answer, Arrival, Broadcast, Client, ConnectError, Event, Incoming, Message,
-    OwnedPermit, Peer, PeerEvents, Reserve, SendError, Verdict,
+    AcceptError, Answer, Arrival, Broadcast, Client, ConnectError, EndpointConfig, Event, Incoming,
+    Message, OwnedPermit, Peer, PeerEvents, Reserve, SendError, Verdict,
 };
 pub use ccs_proto::message::{
     Data, Downstream, MessageId, Notification, RegistrationToken, Upstream,
 };
 pub use ccs_proto::{
-    AckError, ApiKey, AuthRequest, Blocked, ClientConfig, ConnectionError, SenderId, ServerConfig,
-    ServerEvent, Tap,
+    AckError, AdmissionConfig, ApiKey, AuthRequest, Blocked, ClientConfig, ConnectionError,
+    SenderId, ServerConfig, ServerEvent, Tap,
 };
 pub use ccs_tls::{Identity, InvalidCertificate, Trust};
 

@@ -9,9 +9,10 @@ use std::task::{Context, Poll, ready};
 
 use async_io::Async;
 use async_net::TcpStream;
-use ccs_proto::driver::{Runtime, Transport};
+use ccs_proto::driver::{BACKLOG, Runtime, Transport};
 use ccs_tls::{Connect, Identity, Trust};
 use futures_rustls::{TlsAcceptor, TlsConnector};
+use socket2::{Domain, Socket, Type};
 
 use crate::io::{IoTimer, IoTransport};
 
@@ -84,7 +85,7 @@ impl<S: Spawn> Runtime for AsyncIo<S> {
     async fn listen(address: &str) -> io::Result<Async<TcpListener>> {
         let mut last = io::ErrorKind::AddrNotAvailable.into();
         for address in async_net::resolve(address).await? {
-            match Async::<TcpListener>::bind(address) {
+            match listen_on(address) {
                 Ok(listener) => return Ok(listener),
                 Err(error) => last = error,
             }
@@ -120,4 +121,14 @@ impl<S: Spawn> Runtime for AsyncIo<S> {
         let stream = TlsAcceptor::from(identity.accept()).accept(socket).await?;
         Ok(Box::new(IoTransport::new(stream)))
     }
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<Async<TcpListener>> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // On Windows this would let another process take the address over.
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG.into())?;
+    Async::new(TcpListener::from(socket))
 }

@@ -9,6 +9,9 @@ use ccs_proto::driver;
 
 pub use crate::names::*;
 
+/// Settings of a service that survives its connections; see [`Client::start`](crate::Client::start).
+pub type StartConfig = driver::service::StartConfig<AsyncIo<Smol>>;
+
 /// An endpoint: accepts connections of app servers over TLS and logs them in.
 ///
 /// ```no_run

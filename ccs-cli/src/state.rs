@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ccs_tokio::ApiKey;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// The CA's certificate. Its key is never written.
 pub const CA: &str = "ca.pem";
@@ -101,7 +102,7 @@ pub fn read(path: &Path) -> Result<Option<String>, StateError> {
 }
 
 /// The text of a file that holds a secret, if nobody but its owner can read it.
-pub fn read_private(path: &Path) -> Result<String, StateError> {
+pub fn read_private(path: &Path) -> Result<Zeroizing<String>, StateError> {
     let mut file = File::open(path).map_err(|error| StateError::io(path, error))?;
     // Asked of the open file, so that what is read is what was looked at.
     #[cfg(unix)]
@@ -117,7 +118,7 @@ pub fn read_private(path: &Path) -> Result<String, StateError> {
             });
         }
     }
-    let mut text = String::new();
+    let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text)
         .map_err(|error| StateError::io(path, error))?;
     Ok(text)

@@ -16,6 +16,19 @@ impl Input<'_> {
         }
     }
 
+    /// The next so many bytes, or as many as there are.
+    pub fn take(&mut self, count: usize) -> &[u8] {
+        let (taken, rest) = self.0.split_at(count.min(self.0.len()));
+        self.0 = rest;
+        taken
+    }
+
+    /// A text whose length, in bytes of the case, stands before it.
+    pub fn text(&mut self) -> String {
+        let length = usize::from(self.byte() & 63);
+        String::from_utf8_lossy(self.take(length)).into_owned()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -30,5 +43,7 @@ pub fn small_limits() -> XmlLimits {
         namespaces: 2,
         name: 16,
         attribute_value: 32,
+        text: 48,
+        white_space: 16,
     }
 }

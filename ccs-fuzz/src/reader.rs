@@ -5,15 +5,11 @@ use std::fmt::Write as _;
 use bytes::BytesMut;
 use ccs_proto::XmlLimits;
 use ccs_proto::internals::{
-    Cursor, Frame, Framer, Item, Ns, Reader, Tag, XmlError, push_attribute, push_text,
+    Cursor, Frame, Framer, Item, Reader, XmlError, push_attribute, push_text,
 };
 
+use crate::events::{ATTRIBUTES, Event, HEADER, Start, ended, uri, walk};
 use crate::input::{Input, small_limits};
-
-const HEADER: &[u8] = b"<s:s xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'>";
-
-/// A tag tells values by name only; these are asked for.
-const ATTRIBUTES: [&str; 8] = ["id", "type", "to", "from", "code", "version", "a", "b"];
 
 /// The first byte of a case: whether a header goes before it, and whether the limits are small. The second is the
 /// pattern by which a cursor is used. The rest is the stream.
@@ -93,96 +89,6 @@ fn element(reader: &mut Reader, bytes: &[u8], limits: XmlLimits, pattern: u8) ->
     true
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Event {
-    Start(Start),
-    Text(String),
-    End,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Start {
-    ns: Ns,
-    name: String,
-    attributes: Vec<(&'static str, String)>,
-}
-
-impl Start {
-    fn of(tag: &Tag<'_>) -> Self {
-        let attributes = ATTRIBUTES.into_iter().filter_map(|name| {
-            let value = tag.attribute(name)?;
-            Some((name, value.to_owned()))
-        });
-        Self {
-            ns: tag.ns,
-            name: tag.name.to_owned(),
-            attributes: attributes.collect(),
-        }
-    }
-
-    fn check(&self) {
-        let of_no_name = |character: char| {
-            !is_legal(character)
-                || character.is_ascii_whitespace()
-                || "<>&\"'/=:".contains(character)
-        };
-        assert!(
-            !self.name.is_empty() && !self.name.contains(of_no_name),
-            "the name {:?}",
-            self.name
-        );
-        for (name, value) in &self.attributes {
-            assert!(value.chars().all(is_legal), "{name}={value:?}");
-        }
-    }
-}
-
-impl Event {
-    fn check(&self) {
-        match self {
-            Self::Start(start) => start.check(),
-            Self::Text(text) => assert!(text.chars().all(is_legal), "the text {text:?}"),
-            Self::End => {}
-        }
-    }
-}
-
-/// The production `Char` of XML 1.0, put the other way round than `ccs-proto` does.
-fn is_legal(character: char) -> bool {
-    match character {
-        '\t' | '\n' | '\r' => true,
-        '\u{fffe}' | '\u{ffff}' => false,
-        other => other >= ' ',
-    }
-}
-
-/// All of it by `next`; text that follows text is one.
-fn walk(reader: &mut Reader, bytes: &[u8]) -> Result<Vec<Event>, XmlError> {
-    let mut cursor = reader.element(bytes)?;
-    let mut events = Vec::new();
-    loop {
-        match ended(&mut cursor)? {
-            None => return Ok(events),
-            Some(Item::Start(tag)) => events.push(Event::Start(Start::of(&tag))),
-            Some(Item::End) => events.push(Event::End),
-            Some(Item::Text(more)) => match events.last_mut() {
-                Some(Event::Text(run)) => run.push_str(&more),
-                _ if more.is_empty() => {}
-                _ => events.push(Event::Text(more.into_owned())),
-            },
-        }
-    }
-}
-
-/// `next`, after whose end or error comes the same again.
-fn ended<'a>(cursor: &mut Cursor<'_, 'a>) -> Result<Option<Item<'a>>, XmlError> {
-    let item = cursor.next();
-    if matches!(item, Ok(None) | Err(_)) {
-        assert_eq!(cursor.next(), item, "an end is final");
-    }
-    item
-}
-
 /// By `next`, `skip` and `text` in turn, as the bits choose.
 fn patterned(reader: &mut Reader, bytes: &[u8], choices: u8) -> Result<(), XmlError> {
     let mut cursor = reader.element(bytes)?;
@@ -255,22 +161,4 @@ fn write(events: &[Event]) -> BytesMut {
         }
     }
     out
-}
-
-fn uri(ns: Ns) -> Option<&'static str> {
-    Some(match ns {
-        Ns::Client => "jabber:client",
-        Ns::Streams => "http://etherx.jabber.org/streams",
-        Ns::Sasl => "urn:ietf:params:xml:ns:xmpp-sasl",
-        Ns::Tls => "urn:ietf:params:xml:ns:xmpp-tls",
-        Ns::Bind => "urn:ietf:params:xml:ns:xmpp-bind",
-        Ns::Session => "urn:ietf:params:xml:ns:xmpp-session",
-        Ns::Ping => "urn:xmpp:ping",
-        Ns::Stanzas => "urn:ietf:params:xml:ns:xmpp-stanzas",
-        Ns::StreamErrors => "urn:ietf:params:xml:ns:xmpp-streams",
-        Ns::Gcm => "google:mobile:data",
-        Ns::None => "",
-        Ns::Other => "urn:other",
-        Ns::Xml => return None,
-    })
 }

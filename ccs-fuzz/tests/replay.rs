@@ -1,10 +1,6 @@
-//! Every case of the corpus, and random cases that are the same in every run.
+//! Every case of the corpora, and random cases that are the same in every run.
 
 use std::path::Path;
-
-use ccs_fuzz::{framer, ledger, reader};
-
-const CASES: u64 = 20_000;
 
 /// Pieces that XML, or something near it, is made of.
 const PIECES: &[&[u8]] = &[
@@ -56,37 +52,36 @@ const ELEMENTS: &[(&[u8], &[u8])] = &[
     (b"<p:d xmlns:p='urn:xmpp:ping' p:e=''>", b"</p:d>"),
 ];
 
-#[test]
-fn framer_corpus() {
-    replay("framer", framer::run);
+/// Of each target its corpus, and so many random cases of the kind that it takes.
+macro_rules! targets {
+    ($($target:ident: $cases:literal of $make:expr;)+) => {$(
+        mod $target {
+            #[test]
+            fn corpus() {
+                super::replay(stringify!($target), ccs_fuzz::$target::run);
+            }
+
+            #[test]
+            fn random() {
+                super::random($cases, ccs_fuzz::$target::run, $make);
+            }
+        }
+    )+};
 }
 
-#[test]
-fn reader_corpus() {
-    replay("reader", reader::run);
-}
-
-#[test]
-fn ledger_corpus() {
-    replay("ledger", ledger::run);
-}
-
-#[test]
-fn framer_random() {
-    random(framer::run, |random| markup(random, 9));
-}
-
-#[test]
-fn reader_random() {
-    random(reader::run, |random| markup(random, 2));
-}
-
-#[test]
-fn ledger_random() {
-    random(ledger::run, |random| {
-        let length = random.below(120);
-        (0..length).map(|_| random.byte()).collect()
-    });
+targets! {
+    framer: 20_000 of |random| super::markup(random, 9);
+    reader: 20_000 of |random| super::markup(random, 2);
+    differential: 10_000 of |random| super::markup(random, 1);
+    client: 2_000 of super::session;
+    server: 2_000 of super::session;
+    ledger: 20_000 of |random| super::noise(random, 120);
+    pair: 300 of |random| super::noise(random, 80);
+    io: 500 of |random| super::noise(random, 200);
+    json: 20_000 of super::json_text;
+    sasl: 5_000 of |random| super::noise(random, 60);
+    stanza: 500 of |random| super::noise(random, 200);
+    writer: 5_000 of |random| super::markup(random, 1);
 }
 
 fn replay(target: &str, run: fn(&[u8])) {
@@ -104,8 +99,8 @@ fn replay(target: &str, run: fn(&[u8])) {
     assert!(cases > 0, "no case in {}", folder.display());
 }
 
-fn random(run: fn(&[u8]), make: fn(&mut Random) -> Vec<u8>) {
-    for seed in 1..=CASES {
+fn random(cases: u64, run: fn(&[u8]), make: fn(&mut Random) -> Vec<u8>) {
+    for seed in 1..=cases {
         let case = make(&mut Random::new(seed));
         let _named = OnPanic(format!("seed {seed}, the case is {}", case.escape_ascii()));
         run(&case);
@@ -133,11 +128,66 @@ fn markup(random: &mut Random, choices: usize) -> Vec<u8> {
     if random.below(4) > 0 {
         case.extend(open.iter().rev().copied().flatten());
     }
-    if random.below(4) == 0 {
+    if random.below(4) == 0 && !case.is_empty() {
         let at = random.below(case.len());
         case[at] = random.byte();
     }
     case
+}
+
+/// A few steps, then markup to read.
+fn session(random: &mut Random) -> Vec<u8> {
+    let steps = random.below(32);
+    let mut case = vec![random.byte(), random.byte(), steps as u8];
+    case.extend((0..steps).map(|_| random.byte()));
+    case.extend(markup(random, 0));
+    case
+}
+
+fn json_text(random: &mut Random) -> Vec<u8> {
+    const WORDS: &[&str] = &[
+        "\"message_id\":",
+        "\"m\"",
+        "\"to\":",
+        "\"from\":",
+        "\"data\":",
+        "\"message_type\":",
+        "\"ack\"",
+        "\"nack\"",
+        "\"receipt\"",
+        "\"\\ud800\"",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        "1",
+        "true",
+        "null",
+        "\"a<b\":",
+        "\"x\"",
+        "\"notification\":",
+        "\"title\":",
+        "'a' in topics",
+        "&&",
+        "!(",
+        ")",
+        " ",
+    ];
+    let mut case = vec![random.byte()];
+    if random.below(2) == 0 {
+        case.extend_from_slice(b"{\"message_id\":\"m\",\"to\":\"T\",\"from\":\"F\"");
+    }
+    for _ in 0..random.below(12) {
+        case.extend_from_slice(WORDS[random.below(WORDS.len())].as_bytes());
+    }
+    case.push(b'}');
+    case
+}
+
+fn noise(random: &mut Random, longest: usize) -> Vec<u8> {
+    let length = random.below(longest);
+    (0..length).map(|_| random.byte()).collect()
 }
 
 /// Xorshift; the seed alone says what comes.

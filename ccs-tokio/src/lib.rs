@@ -28,16 +28,17 @@ mod runtime;
 
 use ccs_proto::driver;
 
+pub use ccs_proto::driver::service::{Handling, Inbound, Routes, Sent, Service, ServiceEvent};
 pub use ccs_proto::driver::{
-    AcceptError, Answer, Arrival, Broadcast, Client, ConnectError, Event, Incoming, Message,
-    OwnedPermit, Peer, PeerEvents, Reserve, SendError, Verdict,
+    AcceptError, Answer, Arrival, Broadcast, Client, ConnectError, EndpointConfig, Event, Incoming,
+    Message, OwnedPermit, Peer, PeerEvents, Reserve, SendError, Verdict,
 };
 pub use ccs_proto::message::{
     Data, Downstream, MessageId, Notification, RegistrationToken, Upstream,
 };
 pub use ccs_proto::{
-    AckError, ApiKey, AuthRequest, Blocked, ClientConfig, ConnectionError, SenderId, ServerConfig,
-    ServerEvent, Tap,
+    AckError, AdmissionConfig, ApiKey, AuthRequest, Blocked, ClientConfig, ConnectionError,
+    SenderId, ServerConfig, ServerEvent, Tap,
 };
 pub use ccs_tls::{Identity, InvalidCertificate, Trust};
 pub use io::{IoTimer, IoTransport};
@@ -51,6 +52,31 @@ pub type Config = driver::Config<Trust>;
 
 /// The driver of a connection that [`connect_with`] made.
 pub type Driver = driver::ClientDriver<Tokio>;
+
+/// Settings of a service that survives its connections; see [`Client::start`].
+///
+/// ```no_run
+/// use ccs_tokio::{Client, Config, Downstream, ServiceEvent, StartConfig};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config::new("localhost", "123456789012".parse()?, "KEY".into());
+/// let (service, mut inbound) = Client::start(StartConfig::new(config));
+/// let sent = service.send(Downstream::to("DEVICE").data("hello", "world")).await?;
+/// println!("accepted: {}", sent.message_id);
+/// while let Some(event) = inbound.next().await {
+///     match event {
+///         ServiceEvent::Delivery(message) => {
+///             println!("{}", message.body());
+///             message.ack();
+///         }
+///         ServiceEvent::Session(event) => println!("{event:?}"),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub type StartConfig = driver::service::StartConfig<Tokio>;
 
 /// An endpoint: accepts connections of app servers over TLS and logs them in.
 ///

@@ -5,9 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 
-use ccs_proto::driver::{Runtime, Transport};
+use ccs_proto::driver::{BACKLOG, Runtime, Transport};
 use ccs_tls::{Connect, Identity, Trust};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::io::{IoTimer, IoTransport};
@@ -54,7 +54,14 @@ impl Runtime for Tokio {
     }
 
     async fn listen(address: &str) -> io::Result<TcpListener> {
-        TcpListener::bind(address).await
+        let mut last = io::ErrorKind::AddrNotAvailable.into();
+        for address in lookup_host(address).await? {
+            match listen_on(address) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     fn local_addr(listener: &TcpListener) -> io::Result<SocketAddr> {
@@ -74,4 +81,16 @@ impl Runtime for Tokio {
         let stream = TlsAcceptor::from(identity.accept()).accept(socket).await?;
         Ok(Box::new(IoTransport::new(stream)))
     }
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // On Windows this would let another process take the address over.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG.into())
 }

@@ -1,5 +1,6 @@
 //! What the project's own tests share.
 
+pub mod canary;
 pub mod fixture;
 pub mod pair;
 pub mod pipe;

@@ -24,6 +24,8 @@ pub struct Shape {
     pub capacity: usize,
     /// One call of so many is `Pending` for no reason, at times that are always the same; 0 is never.
     pub pending: u32,
+    /// What is written stays with the writer until it is flushed, as in a TLS stream; a socket lets it go at once.
+    pub buffered: bool,
 }
 
 impl Shape {
@@ -33,6 +35,7 @@ impl Shape {
         write: usize::MAX,
         capacity: 1 << 20,
         pending: 0,
+        buffered: true,
     };
 }
 
@@ -58,7 +61,7 @@ struct Channel {
     writer: Option<Waker>,
 }
 
-/// One end of a pipe. What is written stays in it until it is flushed, as in a TLS stream.
+/// One end of a pipe.
 #[derive(Debug)]
 pub struct End {
     from: Arc<Mutex<Channel>>,
@@ -115,8 +118,22 @@ impl End {
         Poll::Ready(())
     }
 
+    /// How much may be on its way besides what is.
+    fn room(&self, cx: &Context<'_>) -> Poll<usize> {
+        let mut to = lock(&self.to);
+        let room = self.shape.capacity.saturating_sub(to.bytes.len());
+        if room == 0 && !to.closed {
+            to.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(room)
+    }
+
     /// Lets go what was written, as far as there is room.
     fn push(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if self.staged.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         let mut to = lock(&self.to);
         if to.closed {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
@@ -167,8 +184,14 @@ impl AsyncWrite for End {
         if self.staged.len() >= self.shape.capacity {
             ready!(self.push(cx))?;
         }
-        let count = bytes.len().min(self.shape.write);
+        let mut count = bytes.len().min(self.shape.write);
+        if !self.shape.buffered {
+            count = count.min(ready!(self.room(cx)));
+        }
         self.staged.extend(&bytes[..count]);
+        if !self.shape.buffered {
+            ready!(self.push(cx))?;
+        }
         lock(&self.counts).writes += 1;
         Poll::Ready(Ok(count))
     }

@@ -43,6 +43,31 @@ fn a_client_that_closes_goes_on_receiving_and_acking() {
     assert_eq!(pair.server_log(), ["acked u-1", "closed"]);
 }
 
+/// Whoever gives up while the endpoint decides ends a stream that, for the endpoint, is over already (RFC 6120 §6.4.6).
+#[test]
+fn a_client_that_gives_up_its_login_ends_in_order_even_if_it_succeeds() {
+    for crossing in [false, true] {
+        let mut pair = Pair::new(client_config(), ServerConfig::default());
+        pair.accepts = false;
+        pair.drive();
+        let Some(ServerEvent::Login(request)) = pair.server_events.pop() else {
+            panic!("no login: {:?}", pair.server_events);
+        };
+        pair.client.close(pair.now);
+        if !crossing {
+            pair.drive();
+        }
+        pair.server.accept(pair.now, request).unwrap();
+        pair.drive();
+        assert_eq!(pair.client_log(), ["closed"], "crossing: {crossing}");
+        assert_eq!(pair.server_log(), ["closed"], "crossing: {crossing}");
+        assert!(pair.downwards.text().ends_with(
+            "</mechanisms></stream:features>\
+             <success xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\"/></stream:stream>"
+        ));
+    }
+}
+
 #[test]
 fn a_client_that_closes_gives_up_on_answers_after_a_while() {
     let mut pair = Pair::bound();

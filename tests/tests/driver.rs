@@ -196,6 +196,7 @@ fn messages_go_both_ways_in_small_pieces_with_pauses_anywhere() {
             write,
             capacity,
             pending,
+            buffered: true,
         });
     }
 }

@@ -4,6 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use ccs_tests::canary;
+use ccs_tokio::connect;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use tempfile::TempDir;
 
@@ -171,4 +173,23 @@ fn pem_bytes(pem: &str) -> Vec<u8> {
     CertificateDer::from_pem_slice(pem.as_bytes())
         .unwrap()
         .to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_is_in_nothing_that_is_printed() {
+    let serve = Serve::start(&["--trace"]);
+    let key = fs::read_to_string(serve.folder.join("key")).unwrap();
+    let key = key.trim();
+    connect(serve.config()).await.unwrap();
+    let mut wrong = serve.config();
+    wrong.client.key = format!("{key}-but-wrong").as_str().into();
+    connect(wrong).await.unwrap_err();
+    serve.signal("-TERM");
+    let (printed, status, said) = serve.end();
+    assert!(status.success(), "{said}");
+    assert!(said.contains("[sasl "), "no trace of a login: {said}");
+    assert_eq!(canary::found(key, &said), None, "{said}");
+    let printed = format!("{printed:?}");
+    assert!(printed.contains("the key is wrong"), "{printed}");
+    assert_eq!(canary::found(key, &printed), None, "{printed}");
 }

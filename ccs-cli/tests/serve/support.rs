@@ -124,8 +124,19 @@ impl Serve {
         (client, incoming, connection)
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Reads on, so that nothing is held up, and looks at nothing.
+    #[allow(dead_code, reason = "the flood shares this file")]
+    pub fn ignore_the_rest(&mut self) {
+        let lines = std::mem::replace(&mut self.lines, channel().1);
+        thread::spawn(move || lines.into_iter().for_each(drop));
+    }
+
     pub fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
+        let id = self.pid().to_string();
         let status = Command::new("kill").args([name, &id]).status().unwrap();
         assert!(status.success());
     }

@@ -158,4 +158,41 @@ mod tests {
         inbox.push_answer(Time::ZERO, 0, 'D');
         assert_eq!(inbox.into_events(), ['a', 'B', 'c', 'D']);
     }
+
+    #[test]
+    fn who_takes_events_and_settles_none_fills_it_as_well() {
+        let mut inbox = Inbox::new(2, 100);
+        inbox.set_unacked(3);
+        assert!(!inbox.is_full());
+        inbox.set_unacked(4);
+        assert!(inbox.is_full(), "twice as many as may wait");
+        inbox.push(Time::ZERO, 0, 'a');
+        inbox.set_unacked(0);
+        assert_eq!(inbox.overdue_at(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn it_is_empty_when_neither_lane_holds_anything() {
+        let mut inbox = Inbox::new(10, 100);
+        assert!(inbox.is_empty());
+        inbox.push(Time::ZERO, 0, 'a');
+        assert!(!inbox.is_empty());
+        inbox.pop();
+        inbox.push_answer(Time::ZERO, 0, 'B');
+        assert!(!inbox.is_empty());
+        inbox.pop();
+        assert!(inbox.is_empty());
+    }
+
+    #[cfg(feature = "driver")]
+    #[test]
+    fn an_answer_can_be_taken_ahead() {
+        let mut inbox = Inbox::new(2, 100);
+        inbox.push(Time::ZERO, 0, 'a');
+        inbox.push_answer(Time::ZERO, 100, 'B');
+        assert_eq!(inbox.pop_answer(), Some('B'));
+        assert_eq!(inbox.pop_answer(), None);
+        assert!(!inbox.is_full(), "its bytes went with it");
+        assert_eq!(inbox.pop(), Some('a'));
+    }
 }

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use memchr::memmem;
+use zeroize::Zeroize;
 
-use super::{TRANSMIT_BYTES, due};
+use super::{Minute, TRANSMIT_BYTES, due};
+use crate::config::Limits;
 use crate::error::ConnectionError;
 use crate::ledger::ConnectionId;
 use crate::tap::{Direction, Tap};
 use crate::time::Time;
 use crate::xml::Reader;
-use crate::xml::XmlLimits;
 use crate::xml::{Frame, Framer};
 use crate::xmpp::errors::push_stream_error;
 use crate::xmpp::stream::{CLOSE, Header};
@@ -33,10 +34,17 @@ pub(crate) struct Wire {
     tap: Option<Tap>,
     framer: Framer,
     reader: Reader,
+    limits: Limits,
+    /// White space since the last element.
+    space: Minute,
+    /// Since when an element has begun and not ended, as far as it was read for.
+    stanza_since: Option<Time>,
+    /// Nothing is read, so neither silence nor an element without an end is the peer's.
+    deaf: bool,
     /// What ill-formed XML is answered with in this role.
     ill_formed: StreamCondition,
     /// Elements that never wait for the window: handshake, iq, acks. Each is one entry until the stream is bound.
-    elements: VecDeque<BytesMut>,
+    elements: VecDeque<Element>,
     /// Afterwards all in one.
     batch: BytesMut,
     bound: bool,
@@ -47,6 +55,15 @@ pub(crate) struct Wire {
     pub(crate) last_received: Time,
     pub(crate) last_sent: Time,
     end: End,
+}
+
+/// One write of the handshake. It may be the login, of which nothing is left behind.
+struct Element(BytesMut);
+
+impl Drop for Element {
+    fn drop(&mut self) {
+        self.0.as_mut().zeroize();
+    }
 }
 
 /// How far the end of the stream has come. The stream is over when both have said so, or when the transport is.
@@ -75,7 +92,7 @@ enum Closing {
 impl Wire {
     pub(crate) fn new(
         id: ConnectionId,
-        limits: XmlLimits,
+        limits: Limits,
         tap: Option<Tap>,
         ill_formed: StreamCondition,
         now: Time,
@@ -83,8 +100,12 @@ impl Wire {
         Self {
             id,
             tap,
-            framer: Framer::new(limits),
-            reader: Reader::new(limits),
+            framer: Framer::new(limits.xml),
+            reader: Reader::new(limits.xml),
+            limits,
+            space: Minute::new(now),
+            stanza_since: None,
+            deaf: false,
             ill_formed,
             elements: VecDeque::new(),
             batch: BytesMut::new(),
@@ -115,10 +136,27 @@ impl Wire {
                 Ok(None) => {
                     // Between reads most connections idle.
                     self.reader.release();
+                    let since = self.stanza_since.unwrap_or(self.now);
+                    self.stanza_since = self.framer.is_mid_element().then_some(since);
                     return Ok(None);
                 }
                 Err(error) => return Err(ConnectionError::xml(&error, self.ill_formed.clone())),
             };
+            self.stanza_since = None;
+            match frame {
+                // A client is known that ends each stanza with a line feed, so an element makes white space good again.
+                Frame::Element(_) => self.space = Minute::new(self.now),
+                Frame::Space(bytes) => {
+                    let limit = self.limits.xml.white_space;
+                    if !self.space.allows(self.now, bytes, limit) {
+                        return Err(ConnectionError::policy(format!(
+                            "more than {limit} bytes of white space between stanzas within a minute"
+                        )));
+                    }
+                    continue;
+                }
+                _ => {}
+            }
             let reader = &mut self.reader;
             let show = |stanza: &[u8]| {
                 if let Some(tap) = &self.tap {
@@ -159,10 +197,38 @@ impl Wire {
                     read.map(Received::Stanza)
                 }
             };
+            // It was read: a login would stay here for as long as it is being decided.
+            self.framer.release();
             return read
                 .map(Some)
                 .map_err(|error| ConnectionError::xml(&error, self.ill_formed.clone()));
         }
+    }
+
+    /// Told whether more is read from here on.
+    pub(crate) fn set_listening(&mut self, listening: bool) {
+        if self.deaf {
+            self.stanza_since = self.stanza_since.map(|_| self.now);
+        }
+        self.deaf = !listening;
+    }
+
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+
+    /// When an element that has begun must have ended.
+    pub(crate) fn stanza_deadline(&self) -> Option<Time> {
+        let since = self
+            .stanza_since
+            .filter(|_| !self.deaf && !self.is_ending())?;
+        Some(since + self.limits.stanza_time)
+    }
+
+    /// Why the connection ends if that is over.
+    pub(crate) fn stanza_overdue(&self) -> ConnectionError {
+        let seconds = self.limits.stanza_time.as_secs_f32();
+        ConnectionError::policy(format!("a stanza that was not whole within {seconds} s"))
     }
 
     /// A new stream header comes next, as after the login.
@@ -194,7 +260,7 @@ impl Wire {
             let mut element = BytesMut::new();
             write(&mut element);
             self.show(&element);
-            self.elements.push_back(element);
+            self.elements.push_back(Element(element));
         }
     }
 
@@ -203,7 +269,7 @@ impl Wire {
         let mut element = BytesMut::new();
         let shown = write(&mut element);
         self.show(shown.as_bytes());
-        self.elements.push_back(element);
+        self.elements.push_back(Element(element));
     }
 
     /// Shows the tap something that goes out.
@@ -303,7 +369,7 @@ impl Wire {
     pub(crate) fn transmit_element(&mut self, out: &mut BytesMut) -> bool {
         match self.elements.pop_front() {
             Some(element) => {
-                out.extend_from_slice(&element);
+                out.extend_from_slice(&element.0);
                 true
             }
             None => false,

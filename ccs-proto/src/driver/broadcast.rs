@@ -48,9 +48,11 @@ impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
     }
 
     /// The next outcome, or `None` when every token has had one. Woken by an outcome, and by a place in the window for the
-    /// next message. Nothing is lost when the future is dropped; the broadcast rests until the next is polled.
+    /// next message. Nothing is lost when the future is dropped; the broadcast rests until the next is polled, and others
+    /// may send meanwhile.
     pub async fn next(&mut self) -> Option<Outcome> {
-        poll_fn(|cx| self.poll_outcome(cx)).await
+        let resting = Resting(self);
+        poll_fn(|cx| resting.0.poll_outcome(cx)).await
     }
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Option<Outcome>> {
@@ -60,13 +62,14 @@ impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
             if self.upcoming.is_none() {
                 self.upcoming = self.tokens.next();
             }
-            let turn = handle.shared.act(|machine| {
+            let turn = handle.shared.attempt(|machine| {
                 let turn = self.turn(machine, cx);
                 // Until it is polled again it takes no place, so it must not stand in the way of those who do.
                 if let (Poll::Ready(_), Some(ticket)) = (&turn, self.ticket) {
                     machine.leave_line(ticket);
                 }
-                turn
+                let acted = turn.is_ready();
+                (turn, acted)
             });
             if let ControlFlow::Break(outcome) = ready!(turn) {
                 return Poll::Ready(outcome);
@@ -107,6 +110,21 @@ impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
             }
             Err(error) => ControlFlow::Break(Some((token, Err(error)))),
         })
+    }
+}
+
+/// A broadcast whose future was dropped takes no place until it is polled again, so it must not stand in the way of those
+/// who would.
+struct Resting<'a, I: Iterator>(&'a mut Broadcast<I>);
+
+impl<I: Iterator> Drop for Resting<'_, I> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.0.ticket {
+            self.0
+                .handle
+                .shared
+                .act(|machine| machine.leave_line(ticket));
+        }
     }
 }
 

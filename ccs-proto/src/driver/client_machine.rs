@@ -7,7 +7,7 @@ use bytes::BytesMut;
 
 use super::answer::{SendError, Slot};
 use super::broadcast::Group;
-use super::shared::{Machine, remember};
+use super::shared::{Machine, Waking, remember};
 use super::waiters::{Ticket, Waiters};
 use crate::client::{Blocked, ClientConnection, ClientEvent, NotAccepted, Outcome, Place};
 use crate::error::ConnectionError;
@@ -252,10 +252,16 @@ impl Machine for ClientMachine {
         self.connection.poll_timeout()
     }
 
+    fn is_secret(&self) -> bool {
+        !self.connection.is_bound()
+    }
+
     fn end(&self) -> Option<Result<(), ConnectionError>> {
         self.connection.end()
     }
+}
 
+impl Waking for ClientMachine {
     fn take_woken(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.woken)
     }

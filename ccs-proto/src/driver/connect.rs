@@ -129,7 +129,9 @@ pub async fn connect_with<R: Runtime>(
     Ok((client, incoming, driver))
 }
 
-async fn dial<R: Runtime>(config: &Config<R::Trust>) -> Result<R::Transport, ConnectError> {
+pub(super) async fn dial<R: Runtime>(
+    config: &Config<R::Trust>,
+) -> Result<R::Transport, ConnectError> {
     let Config { host, port, .. } = config;
     let name = config.server_name.as_ref().unwrap_or(host);
     let verifier = R::verifier(&config.trust, name)

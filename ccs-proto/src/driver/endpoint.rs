@@ -1,28 +1,51 @@
 //! Accepting app servers.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use thiserror::Error;
 
+use super::Timer;
 use super::connect::beside;
 use super::lobby::{Guest, Lobby};
 use super::next_id;
+use super::run::Driver;
 use super::runtime::{Runtime, within};
 use super::server::{Peer, PeerEvents, Verdict, server};
+use super::server_machine::ServerMachine;
+use crate::admission::{AdmissionConfig, TooManyFailures, TooManyHalfOpen};
 use crate::config::ServerConfig;
 use crate::error::ConnectionError;
 use crate::server::{AuthRequest, Nonce, ServerConnection};
 use crate::time::Time;
 
-/// How long TLS may take (`docs/protocol.md` §1.4).
-const TLS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Settings of an endpoint. A [`ServerConfig`] alone makes one with the defaults for the rest.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EndpointConfig {
+    /// The connections' settings.
+    pub server: ServerConfig,
+    /// How many strangers are dealt with, and how often they may be wrong.
+    pub admission: AdmissionConfig,
+    /// How long TLS may take. Default: 10 s (`docs/protocol.md` §1.4).
+    pub tls_timeout: Duration,
+}
+
+impl From<ServerConfig> for EndpointConfig {
+    fn from(server: ServerConfig) -> Self {
+        Self {
+            server,
+            admission: AdmissionConfig::default(),
+            tls_timeout: Duration::from_secs(10),
+        }
+    }
+}
 
 type Decision = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 type Decide = dyn Fn(&AuthRequest) -> Decision + Send + Sync;
@@ -65,6 +88,15 @@ pub enum AcceptError {
     /// TLS failed: a plain-text client, one that does not believe the certificate, or none at all.
     #[error("TLS failed: {0}")]
     Tls(io::Error),
+    /// Its address has too many connections that have not logged in.
+    #[error(transparent)]
+    TooManyHalfOpen(#[from] TooManyHalfOpen),
+    /// It had not logged in when the endpoint was full of such connections, and was the oldest of them.
+    #[error("it had not logged in and gave way to a newer connection")]
+    GaveWay,
+    /// Too many logins of its address failed; its key was not looked at.
+    #[error(transparent)]
+    TooManyFailures(#[from] TooManyFailures),
     /// The login failed or never came.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
@@ -79,19 +111,26 @@ impl<R: Runtime> Endpoint<R> {
     pub async fn bind<F, D>(
         address: impl fmt::Display,
         identity: R::Identity,
-        config: ServerConfig,
+        config: impl Into<EndpointConfig>,
         decide: F,
     ) -> io::Result<Self>
     where
         F: Fn(&AuthRequest) -> D + Send + Sync + 'static,
         D: Future<Output = Verdict> + Send + 'static,
     {
+        let EndpointConfig {
+            server,
+            admission,
+            tls_timeout,
+        } = config.into();
         Ok(Self {
             listener: R::listen(&address.to_string()).await?,
-            lobby: Lobby::new(),
+            lobby: Lobby::new(admission),
             reception: Arc::new(Reception {
                 identity,
-                config: Arc::new(config),
+                config: Arc::new(server),
+                tls_timeout,
+                clock: Mutex::new(R::timer()),
                 decide: Box::new(move |request| Box::pin(decide(request))),
             }),
         })
@@ -126,9 +165,15 @@ impl<R: Runtime> Endpoint<R> {
                 Poll::Ready(accepted) => accepted?,
                 Poll::Pending => return Poll::Pending,
             };
-            let reception = Arc::clone(&self.reception);
-            let guest = self.lobby.enter();
-            R::spawn(reception.receive(socket, address, guest));
+            match self.lobby.enter(address.ip()) {
+                Ok(guest) => {
+                    R::spawn(Arc::clone(&self.reception).receive(socket, address, guest));
+                }
+                Err(error) => {
+                    let error = error.into();
+                    return Poll::Ready(Ok(Arrival::Refused { address, error }));
+                }
+            }
         }
     }
 }
@@ -141,40 +186,74 @@ impl<R: Runtime> fmt::Debug for Endpoint<R> {
     }
 }
 
+type LoggedIn = Result<(Peer, PeerEvents), AcceptError>;
+type ServerDriver<R> = Driver<<R as Runtime>::Transport, <R as Runtime>::Timer, ServerMachine>;
+
 /// What logs newcomers in.
 struct Reception<R: Runtime> {
     identity: R::Identity,
     config: Arc<ServerConfig>,
+    tls_timeout: Duration,
+    clock: Mutex<R::Timer>,
     decide: Box<Decide>,
 }
 
 impl<R: Runtime> Reception<R> {
     /// The whole life of one connection, in a task of its own: nobody waits for another's TLS or login.
-    async fn receive(self: Arc<Self>, socket: R::Socket, address: SocketAddr, guest: Guest) {
-        let transport = within::<R, _>(TLS_TIMEOUT, R::accept(socket, &self.identity)).await;
-        let transport = match transport {
-            Ok(transport) => transport,
-            Err(error) => {
-                let error = AcceptError::Tls(error);
-                return guest.arrive(Arrival::Refused { address, error });
-            }
-        };
-        let config = Arc::clone(&self.config);
-        let connection = ServerConnection::new(config, next_id(), Nonce(R::random()), Time::ZERO);
-        let (login, mut driver) = server(connection, transport, R::timer());
-        let decided = login.decide(|request| (self.decide)(request));
-        guest.arrive(match beside(&mut driver, decided).await {
+    async fn receive(self: Arc<Self>, socket: R::Socket, address: SocketAddr, mut guest: Guest) {
+        let login = async |guest: &mut Guest| self.log_in(socket, guest).await;
+        let (logged_in, driver) = guest
+            .unless_shown_out(login)
+            .await
+            .unwrap_or((Err(AcceptError::GaveWay), None));
+        let arrival = match logged_in {
             Ok((peer, events)) => Arrival::Connected {
                 address,
                 peer,
                 events,
             },
-            Err(error) => Arrival::Refused {
-                address,
-                error: error.into(),
-            },
+            Err(error) => Arrival::Refused { address, error },
+        };
+        guest.arrive(self.now(), arrival);
+        if let Some(driver) = driver {
+            // How the connection ends is told by its events; one that was refused has its farewell to say.
+            let _ = driver.await;
+        }
+    }
+
+    async fn log_in(
+        &self,
+        socket: R::Socket,
+        guest: &mut Guest,
+    ) -> (LoggedIn, Option<ServerDriver<R>>) {
+        let transport = within::<R, _>(self.tls_timeout, R::accept(socket, &self.identity)).await;
+        let transport = match transport {
+            Ok(transport) => transport,
+            Err(error) => return (Err(AcceptError::Tls(error)), None),
+        };
+        let config = Arc::clone(&self.config);
+        let connection = ServerConnection::new(config, next_id(), Nonce(R::random()), Time::ZERO);
+        let (login, mut driver) = server(connection, transport, R::timer());
+        let mut blocked = None;
+        let decided = login.decide(|request| {
+            let allowed = guest.authenticating(self.now(), request.sender());
+            blocked = allowed.err();
+            match blocked {
+                None => (self.decide)(request),
+                // In the same words as a wrong key.
+                Some(_) => Box::pin(ready(Verdict::Reject)),
+            }
         });
-        // How the connection ends is told by its events.
-        let _ = driver.await;
+        let logged_in = beside(&mut driver, decided).await;
+        let logged_in = logged_in.map_err(|error| match blocked {
+            Some(failures) => failures.into(),
+            None => error.into(),
+        });
+        (logged_in, Some(driver))
+    }
+
+    fn now(&self) -> Time {
+        let clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.now()
     }
 }

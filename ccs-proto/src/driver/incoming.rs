@@ -99,18 +99,20 @@ impl Incoming {
             return Poll::Ready(None);
         }
         let handle = &self.handle;
-        // Taking an event may be what lets the driver read on.
-        let event = handle.shared.act(|machine| {
+        let event = handle.shared.attempt(|machine| {
             if let Some((message_id, result)) = machine.unclaimed.pop_front() {
-                return Some(Event::Answered { message_id, result });
+                return (Some(Event::Answered { message_id, result }), true);
             }
+            // Taking an event may be what lets the driver read on.
+            let mut taken = false;
             while let Some(event) = machine.connection.poll_event() {
+                taken = true;
                 if let Some(event) = deliver(handle, event) {
-                    return Some(event);
+                    return (Some(event), taken);
                 }
             }
             machine.wait_for_events(cx.waker());
-            None
+            (None, taken)
         });
         match event {
             Some(event) => {

@@ -1,14 +1,20 @@
 //! Connections that are not logged in yet, and those that are and wait to be taken.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::{Future, poll_fn};
+use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use super::endpoint::Arrival;
 use super::shared::remember;
+use crate::admission::{
+    Admission, AdmissionConfig, Admitted, HalfOpenId, Ticket, TooManyFailures, TooManyHalfOpen,
+};
+use crate::message::SenderId;
+use crate::time::Time;
 
-/// Connections that log in at the same time, at most; others wait in the listener's queue.
-const GUESTS: usize = 1_024;
 /// Arrivals that nobody has taken yet, at which no more connections are let in.
 const ARRIVALS: usize = 64;
 
@@ -20,11 +26,13 @@ pub(super) struct Lobby {
 /// One connection that logs in.
 pub(super) struct Guest {
     state: Arc<Mutex<State>>,
+    ticket: Ticket,
 }
 
-#[derive(Default)]
 struct State {
-    guests: usize,
+    admission: Admission,
+    /// Who may stay, and whom to wake when he may not.
+    guests: BTreeMap<HalfOpenId, Option<Waker>>,
     arrivals: VecDeque<Arrival>,
     taker: Option<Waker>,
     /// Nobody takes arrivals any more.
@@ -32,13 +40,19 @@ struct State {
 }
 
 impl Lobby {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(config: AdmissionConfig) -> Self {
         Self {
-            state: Arc::default(),
+            state: Arc::new(Mutex::new(State {
+                admission: Admission::new(config),
+                guests: BTreeMap::new(),
+                arrivals: VecDeque::new(),
+                taker: None,
+                closed: false,
+            })),
         }
     }
 
-    /// The next arrival; without one the task is woken when one comes, or when there is room for more.
+    /// The next arrival; without one the task is woken when one comes.
     pub(super) fn poll_arrival(&self, cx: &Context<'_>) -> Option<Arrival> {
         let mut state = lock(&self.state);
         let arrival = state.arrivals.pop_front();
@@ -48,19 +62,26 @@ impl Lobby {
         arrival
     }
 
-    /// Whether one more may be let in.
+    /// Whether to take in more connections.
     pub(super) fn has_room(&self) -> bool {
-        let state = lock(&self.state);
-        state.guests < GUESTS && state.arrivals.len() < ARRIVALS
+        lock(&self.state).arrivals.len() < ARRIVALS
     }
 
-    pub(super) fn enter(&self) -> Guest {
+    /// Lets one more in, or not. The one whose place he takes is shown out.
+    pub(super) fn enter(&self, address: IpAddr) -> Result<Guest, TooManyHalfOpen> {
         let mut state = lock(&self.state);
-        state.guests = state.guests.saturating_add(1);
+        let Admitted {
+            ticket,
+            in_place_of,
+        } = state.admission.arrive(address)?;
+        state.guests.insert(ticket.id(), None);
+        let shown_out = in_place_of.and_then(|oldest| state.guests.remove(&oldest));
         drop(state);
-        Guest {
+        shown_out.flatten().into_iter().for_each(Waker::wake);
+        Ok(Guest {
             state: Arc::clone(&self.state),
-        }
+            ticket,
+        })
     }
 }
 
@@ -76,21 +97,53 @@ impl Drop for Lobby {
 }
 
 impl Guest {
-    /// Its login is over. Without an endpoint to take it, the connection is closed.
-    pub(super) fn arrive(self, arrival: Arrival) {
-        let mut state = lock(&self.state);
-        if !state.closed {
-            state.arrivals.push_back(arrival);
-        }
+    /// What `login` comes to, or `None` if a newcomer takes its place before.
+    pub(super) async fn unless_shown_out<F, T>(&mut self, login: F) -> Option<T>
+    where
+        F: AsyncFnOnce(&mut Self) -> T,
+    {
+        let state = Arc::clone(&self.state);
+        let id = self.ticket.id();
+        let mut login = pin!(login(self));
+        poll_fn(|cx| {
+            match lock(&state).guests.get_mut(&id) {
+                Some(waker) => remember(waker, cx.waker()),
+                None => return Poll::Ready(None),
+            }
+            login.as_mut().poll(cx).map(Some)
+        })
+        .await
     }
-}
 
-impl Drop for Guest {
-    fn drop(&mut self) {
+    /// Whether to look at the key that was shown.
+    pub(super) fn authenticating(
+        &mut self,
+        now: Time,
+        sender: &SenderId,
+    ) -> Result<(), TooManyFailures> {
+        lock(&self.state)
+            .admission
+            .authenticating(now, &mut self.ticket, sender)
+    }
+
+    /// Its login is over. Without an endpoint to take it, the connection is closed.
+    pub(super) fn arrive(self, now: Time, arrival: Arrival) {
         let mut state = lock(&self.state);
-        state.guests = state.guests.saturating_sub(1);
+        state.guests.remove(&self.ticket.id());
+        match &arrival {
+            Arrival::Connected { .. } => state.admission.succeeded(self.ticket),
+            Arrival::Refused { .. } => state.admission.ended(now, self.ticket),
+        }
+        let nobody_takes = if state.closed {
+            Some(arrival)
+        } else {
+            state.arrivals.push_back(arrival);
+            None
+        };
         let taker = state.taker.take();
         drop(state);
+        // Without the lock: this closes its connection.
+        drop(nobody_takes);
         taker.into_iter().for_each(Waker::wake);
     }
 }

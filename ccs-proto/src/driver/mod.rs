@@ -7,6 +7,7 @@
 //!
 //! Only `std::task` is used here, and nothing in the state machines uses anything of this module.
 
+mod alarm;
 mod answer;
 mod broadcast;
 mod client;
@@ -15,11 +16,14 @@ mod connect;
 mod endpoint;
 mod incoming;
 mod lobby;
+mod pump;
 mod run;
 mod runtime;
 mod server;
 mod server_machine;
+pub mod service;
 mod shared;
+mod tasks;
 mod waiters;
 
 use std::io;
@@ -31,10 +35,10 @@ pub use broadcast::Broadcast;
 pub use client::{Client, OwnedPermit, Reserve, client};
 pub use client_machine::ClientMachine;
 pub use connect::{ClientDriver, Config, ConnectError, connect, connect_with};
-pub use endpoint::{AcceptError, Arrival, Endpoint};
+pub use endpoint::{AcceptError, Arrival, Endpoint, EndpointConfig};
 pub use incoming::{Event, Incoming, Message};
 pub use run::Driver;
-pub use runtime::Runtime;
+pub use runtime::{BACKLOG, Runtime};
 pub use server::{Login, Peer, PeerEvents, Verdict, server};
 pub use server_machine::ServerMachine;
 

@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use super::{Timer, Transport};
 
+/// Connections that may wait to be accepted. The systems' own default of 128 overflows within a moment, and whoever comes
+/// then waits a second before he tries again; a system that allows fewer takes fewer.
+pub const BACKLOG: u16 = 4096;
+
 /// One runtime. Everything that decides something is above it: an implementation dials, secures, listens, tells the time
 /// and runs tasks, and that is all.
 ///
@@ -51,7 +55,8 @@ pub trait Runtime: Sized + Send + Sync + 'static {
         verifier: Self::Verifier,
     ) -> impl Future<Output = io::Result<Self::Transport>> + Send;
 
-    /// Listens on an address, `host:port`.
+    /// Listens on an address, `host:port`, with a queue of [`BACKLOG`]; an address that was listened on a moment ago
+    /// included.
     fn listen(address: &str) -> impl Future<Output = io::Result<Self::Listener>> + Send;
 
     /// The address that is listened on.

@@ -175,19 +175,20 @@ impl Peer {
         let mut message = Some(message);
         poll_fn(|cx| {
             let ticket = &mut waiting.ticket;
-            self.handle.shared.act(|machine| {
+            self.handle.shared.attempt(|machine| {
                 let held = *ticket.get_or_insert_with(|| machine.waiters.join());
                 let open = !machine.connection.is_closed() && machine.connection.is_open();
                 if open && !(machine.waiters.is_first(held) && machine.connection.capacity() > 0) {
                     machine.waiters.wait(held, cx.waker());
-                    return Poll::Pending;
+                    return (Poll::Pending, false);
                 }
                 machine.waiters.leave(held);
                 *ticket = None;
-                Poll::Ready(match message.take() {
+                let sent = match message.take() {
                     Some(message) => machine.connection.send(message),
                     None => Ok(()),
-                })
+                };
+                (Poll::Ready(sent), true)
             })
         })
         .await
@@ -272,12 +273,14 @@ impl PeerEvents {
         if self.ended {
             return Poll::Ready(None);
         }
-        let event = self.handle.shared.act(|machine| {
+        // Taking an event may be what lets the driver read on.
+        let event = self.handle.shared.attempt(|machine| {
             let event = machine.connection.poll_event();
-            if event.is_none() {
+            let taken = event.is_some();
+            if !taken {
                 remember(&mut machine.events, cx.waker());
             }
-            event
+            (event, taken)
         });
         match event {
             Some(event) => {

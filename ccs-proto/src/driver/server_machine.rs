@@ -6,7 +6,7 @@ use std::task::Waker;
 use bytes::BytesMut;
 
 use super::server::Verdict;
-use super::shared::Machine;
+use super::shared::{Machine, Waking};
 use super::waiters::Waiters;
 use crate::error::ConnectionError;
 use crate::server::{AuthRequest, ServerConnection};
@@ -94,10 +94,16 @@ impl Machine for ServerMachine {
         self.connection.poll_timeout()
     }
 
+    fn is_secret(&self) -> bool {
+        !self.connection.is_bound()
+    }
+
     fn end(&self) -> Option<Result<(), ConnectionError>> {
         self.connection.end()
     }
+}
 
+impl Waking for ServerMachine {
     fn take_woken(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.woken)
     }

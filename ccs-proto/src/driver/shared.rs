@@ -9,7 +9,7 @@ use crate::error::ConnectionError;
 use crate::time::Time;
 
 /// One role's connection with those who wait for it, as the driver sees it.
-pub trait Machine {
+pub trait Machine: Waking {
     /// Does what handles asked for, lets time pass.
     fn tick(&mut self, now: Time);
     /// Whether to read.
@@ -24,8 +24,14 @@ pub trait Machine {
     fn poll_transmit(&mut self, now: Time, out: &mut BytesMut) -> bool;
     /// The next deadline.
     fn poll_timeout(&self) -> Option<Time>;
+    /// What is read and written now may be a login, of which nothing is left behind.
+    fn is_secret(&self) -> bool;
     /// How the connection ended, once it has.
     fn end(&self) -> Option<Result<(), ConnectionError>>;
+}
+
+/// What tasks wait for.
+pub trait Waking {
     /// Sees who is to be woken, since something has changed for him.
     fn notify(&mut self);
     /// Those who are to be woken, which is done without the lock.
@@ -43,7 +49,7 @@ struct State<M> {
     driver: Option<Waker>,
 }
 
-impl<M: Machine> Shared<M> {
+impl<M: Waking> Shared<M> {
     pub(crate) fn new(machine: M) -> Arc<Self> {
         let driver = None;
         Arc::new(Self {
@@ -62,10 +68,16 @@ impl<M: Machine> Shared<M> {
 
     /// For a handle: the driver is woken to follow it up.
     pub(crate) fn act<R>(&self, act: impl FnOnce(&mut M) -> R) -> R {
+        self.attempt(|machine| (act(machine), true))
+    }
+
+    /// For a handle that may find nothing to do, and then says `false`. The driver is left alone in that case: where one
+    /// task polls them both, each would have the other polled again for ever.
+    pub(crate) fn attempt<R>(&self, attempt: impl FnOnce(&mut M) -> (R, bool)) -> R {
         let mut state = self.lock();
-        let result = act(&mut state.machine);
+        let (result, acted) = attempt(&mut state.machine);
         state.machine.notify();
-        let driver = state.driver.take();
+        let driver = if acted { state.driver.take() } else { None };
         Self::release(state, driver);
         result
     }

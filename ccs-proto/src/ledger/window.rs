@@ -276,4 +276,20 @@ mod tests {
         assert_eq!(window.first_from(1..), Some(&3));
         assert_eq!(window.first_from(4..), None);
     }
+
+    #[test]
+    fn a_message_is_reported_as_overdue_once_and_a_settled_one_never() {
+        let at = |seconds| Time::ZERO + Duration::from_secs(seconds);
+        let patience = Duration::from_secs(10);
+        let mut window = window_with(3, &[1, 2, 3]);
+        window.settle(&1);
+        assert_eq!(window.next_overdue(patience), Some(at(12)));
+        assert_eq!(window.take_overdue(patience, at(11)), None);
+        assert_eq!(window.take_overdue(patience, at(12)), Some(&2));
+        assert_eq!(window.take_overdue(patience, at(12)), None);
+        assert_eq!(window.next_overdue(patience), Some(at(13)));
+        assert_eq!(window.take_overdue(patience, at(13)), Some(&3));
+        assert_eq!(window.next_overdue(patience), None);
+        assert_eq!(window.in_flight(), 2, "overdue is not settled");
+    }
 }

@@ -115,16 +115,23 @@ impl Session {
     /// Takes the session apart, at any time, into what it leaves behind.
     #[must_use]
     pub fn finish(mut self) -> SessionFinished {
+        self.leave()
+    }
+
+    /// The same where the session cannot be moved: it is over afterwards.
+    pub(crate) fn leave(&mut self) -> SessionFinished {
         self.cut_all();
+        self.stage = Stage::Ended;
         let undone = self.deliveries.len();
-        let left = self.queue.into_messages().map(|entry| Left {
+        let queue = std::mem::take(&mut self.queue);
+        let left = queue.into_messages().map(|entry| Left {
             unknown: entry.unknown,
             message: entry.message,
         });
         SessionFinished {
             messages: left.collect(),
-            events: self.events.into(),
-            dead_letters: self.dead_letters.into(),
+            events: self.events.take_all(),
+            dead_letters: self.dead_letters.take_all(),
             undone,
         }
     }

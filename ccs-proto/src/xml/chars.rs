@@ -2,6 +2,8 @@
 
 use memchr::memchr_iter;
 
+use super::work::looked_at;
+
 /// White space as XML defines it; narrower than Unicode's and than ASCII's.
 #[must_use]
 pub const fn is_white_space(byte: u8) -> bool {
@@ -29,6 +31,7 @@ pub const fn is_xml_char(character: char) -> bool {
 /// Most texts hold no line feed either, and the smallest byte alone tells that.
 #[must_use]
 pub fn has_control(bytes: &[u8]) -> bool {
+    looked_at(bytes.len());
     bytes.iter().fold(u8::MAX, |least, &byte| least.min(byte)) < 0x20
         && bytes
             .iter()
@@ -44,6 +47,7 @@ pub fn find_illegal(text: &str) -> Option<usize> {
     } else {
         None
     };
+    looked_at(bytes.len());
     // U+FFFE and U+FFFF are the only others that a `str` can hold, and both begin with this byte.
     let noncharacter = memchr_iter(0xef, bytes).find(|&at| is_noncharacter(bytes, at));
     match (control, noncharacter) {

@@ -4,7 +4,9 @@ use memchr::memchr;
 
 use super::XmlError::{self, NotWellFormed, Restricted, TooLarge};
 use super::chars::{is_control, is_white_space};
+use super::held::Held;
 use super::scanner::{Place, Scanner, Unit};
+use super::work::looked_at;
 use super::{XmlLimits, declaration};
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -36,7 +38,7 @@ pub struct Framer {
     // Inside a unit: its first byte was seen and its last was not.
     mid_unit: bool,
     // What earlier inputs held of the unit, or the unit itself while the caller looks at it.
-    buffer: Vec<u8>,
+    held: Held,
     given_out: bool,
     // The stream's own name as its start tag wrote it.
     name: Box<[u8]>,
@@ -48,7 +50,8 @@ enum Phase {
     Prolog {
         // Bytes seen of a byte order mark, which can only come first of all.
         mark: Option<usize>,
-        // White space may come before a declaration only after a restart; see `Framer::restart`.
+        // White space before a declaration, and the end of the stream before: both only after a restart; see
+        // `Framer::restart`.
         restarted: bool,
         declaration: bool,
         space: usize,
@@ -75,7 +78,7 @@ impl Framer {
             phase: Phase::start(false),
             scanner: Scanner::new(limits.depth),
             mid_unit: false,
-            buffer: Vec::new(),
+            held: Held::new(limits.stanza),
             given_out: false,
             name: Box::default(),
             failed: None,
@@ -85,10 +88,12 @@ impl Framer {
     /// Expects a new stream header next, as after a successful log-in (RFC 6120 §6.4.6).
     ///
     /// White space may then stand before the declaration: clients end `</auth>` with a line feed that belongs to
-    /// neither stream. Call it before the bytes after that element are given in: what comes before the call still belongs
-    /// to the old stream.
+    /// neither stream. And the old stream's end tag may come in place of a header: who gives up does not know yet that the
+    /// log-in has succeeded. Call it before the bytes after that element are given in: what comes before the call still
+    /// belongs to the old stream.
     pub fn restart(&mut self) {
         self.release();
+        self.held.set_public();
         self.phase = Phase::start(true);
     }
 
@@ -105,9 +110,11 @@ impl Framer {
         match self.advance(input) {
             Ok(None) => Ok(None),
             Ok(Some(Found::Frame(frame))) => Ok(Some(frame)),
-            Ok(Some(Found::Buffered { header })) => Ok(Some(Frame::whole(header, &self.buffer))),
+            Ok(Some(Found::Buffered { header })) => {
+                Ok(Some(Frame::whole(header, self.held.bytes())))
+            }
             Err(error) => {
-                self.buffer = Vec::new();
+                self.held.forget();
                 self.mid_unit = false;
                 self.failed = Some(error.clone());
                 Err(error)
@@ -119,11 +126,14 @@ impl Framer {
     #[cfg(any(test, feature = "internals"))]
     #[must_use]
     pub fn buffered(&self) -> usize {
-        if self.given_out { 0 } else { self.buffer.len() }
+        if self.given_out {
+            0
+        } else {
+            self.held.bytes().len()
+        }
     }
 
     /// Whether an element, the header or the declaration has begun and not ended.
-    #[cfg(any(test, feature = "internals"))]
     #[must_use]
     pub fn is_mid_element(&self) -> bool {
         self.mid_unit
@@ -133,13 +143,13 @@ impl Framer {
     #[cfg(any(test, feature = "internals"))]
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.buffer.capacity()
+        self.held.memory()
     }
 
-    // The memory goes too, not only its contents: most connections idle most of the time.
-    fn release(&mut self) {
+    /// Lets go of the frame that was given out last.
+    pub(crate) fn release(&mut self) {
         if self.given_out {
-            self.buffer = Vec::new();
+            self.held.forget();
             self.given_out = false;
         }
     }
@@ -155,7 +165,7 @@ impl Framer {
                 }
             }
             let whole = *input;
-            let room = self.limits.stanza.saturating_sub(self.buffer.len());
+            let room = self.limits.stanza.saturating_sub(self.held.bytes().len());
             let window = whole.get(..room).unwrap_or(whole);
             match self.scanner.scan(window)? {
                 Some((end, unit)) => {
@@ -173,7 +183,7 @@ impl Framer {
                     });
                 }
                 None => {
-                    self.buffer.extend_from_slice(whole);
+                    self.held.push(whole);
                     *input = &[];
                 }
             }
@@ -205,14 +215,15 @@ impl Framer {
                 if first == b'<' {
                     Place::Prolog {
                         declaration: *declaration,
+                        end: *restarted,
                     }
                 } else if is_white_space(first) {
                     *space = space.saturating_add(take_run(input, is_white_space));
                     *declaration &= *restarted;
-                    if *space > self.limits.stanza {
+                    if *space > self.limits.white_space {
                         return Err(TooLarge {
                             what: "bytes of white space before the stream header",
-                            limit: self.limits.stanza,
+                            limit: self.limits.white_space,
                         });
                     }
                     return Ok(None);
@@ -228,6 +239,7 @@ impl Framer {
                     return Ok(Some(Frame::Space(take_run(input, is_white_space))));
                 } else {
                     let length = take_stray(input, brackets)?;
+                    looked_at(length);
                     return Ok(Some(Frame::StrayText(length)));
                 }
             }
@@ -243,12 +255,12 @@ impl Framer {
 
     // A unit is whole; `bytes` are what this input held of it.
     fn finish<'a>(&mut self, unit: Unit, bytes: &'a [u8]) -> Result<Option<Found<'a>>, XmlError> {
-        let buffered = !self.buffer.is_empty();
+        let buffered = !self.held.bytes().is_empty();
         if buffered {
-            self.buffer.extend_from_slice(bytes);
+            self.held.push(bytes);
             self.given_out = true;
         }
-        let all = if buffered { &self.buffer } else { bytes };
+        let all = if buffered { self.held.bytes() } else { bytes };
         let header = match unit {
             Unit::Declaration => {
                 declaration::check(all)?;
@@ -332,6 +344,7 @@ fn take_run(input: &mut &[u8], belongs: impl Fn(u8) -> bool) -> usize {
     let end = input.iter().position(|&byte| !belongs(byte));
     let (run, rest) = input.split_at(end.unwrap_or(input.len()));
     *input = rest;
+    looked_at(run.len());
     run.len()
 }
 

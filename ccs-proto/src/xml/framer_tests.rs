@@ -112,6 +112,23 @@ fn a_nasty_stream_in_pieces_of_every_size() {
 }
 
 #[test]
+fn the_old_stream_may_end_in_place_of_a_new_header() {
+    let read = |input: &str| every_cut(XmlLimits::default(), input.as_bytes());
+    let begun = [Open("<s>".into()), Element("<auth/>".into())];
+    let with = |last: [Owned; 1]| [&begun[..], &last].concat();
+    assert_eq!(read("<s><auth/></s>"), with([Close]));
+    assert_eq!(read("<s><auth/>\n</s\n>"), with([Close]));
+    let other = Failed(NotWellFormed("an end tag that closes no element"));
+    assert_eq!(read("<s><auth/></t>"), with([other]));
+    let late = Failed(NotWellFormed("an end tag before the stream header"));
+    assert_eq!(
+        read("<s><auth/><?xml version='1.0'?></s>"),
+        with([late.clone()])
+    );
+    assert_eq!(read("</s>"), [late]);
+}
+
+#[test]
 fn refusals() {
     let control = || NotWellFormed("a control character");
     let instruction = || Restricted("a processing instruction");
@@ -215,6 +232,7 @@ fn limits_on_the_byte() {
         stanza: 40,
         depth: 3,
         name: 5,
+        white_space: 40,
         ..XmlLimits::default()
     };
     let too_large = |what, limit| Some(Failed(TooLarge { what, limit }));
@@ -298,6 +316,21 @@ fn holds_only_an_unfinished_tail_and_lets_it_go() {
     assert_eq!((framer.buffered(), framer.is_mid_element()), (0, false));
     assert_eq!(framer.next(&mut input), Ok(None));
     assert_eq!(framer.memory(), 0);
+}
+
+#[test]
+fn a_held_beginning_takes_no_more_memory_than_the_limit() {
+    // The third read is too much for twice the first, and twice that again would be far above the limit.
+    let limits = XmlLimits::default();
+    let mut framer = Framer::new(limits);
+    assert!(framer.next(&mut &b"<s>"[..]).is_ok());
+    let read = [b'x'; 20_000];
+    assert_eq!(framer.next(&mut &b"<a>"[..]), Ok(None));
+    for _ in 0..3 {
+        assert_eq!(framer.next(&mut &read[..]), Ok(None));
+        assert!(framer.memory() <= limits.stanza, "{}", framer.memory());
+    }
+    assert_eq!(framer.buffered(), 3 + 3 * read.len());
 }
 
 // Pieces of markup in any order, which is likelier to reach every state than random bytes.

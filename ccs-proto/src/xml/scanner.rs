@@ -4,6 +4,7 @@ use memchr::memchr;
 
 use super::XmlError::{self, NotWellFormed, Restricted, TooLarge};
 use super::chars::{has_control, is_control, is_white_space, may_begin_name};
+use super::work::looked_at;
 
 // The longest declaration in use has 55 bytes.
 const DECLARATION_LIMIT: usize = 256;
@@ -22,8 +23,8 @@ pub enum Unit {
 /// Where a unit begins, which decides what may begin there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Before the stream header; `declaration`: an XML declaration may still come.
-    Prolog { declaration: bool },
+    /// Before the stream header. An XML declaration may still come, or the end of the stream before a restart.
+    Prolog { declaration: bool, end: bool },
     /// Between the children of the stream.
     Stream,
 }
@@ -92,6 +93,7 @@ impl Scanner {
                 State::Cdata { brackets } => self.cdata(rest, brackets)?,
                 _ => self.single(rest)?,
             };
+            looked_at(rest.len().saturating_sub(after.len()));
             rest = after;
             if let Some(unit) = unit {
                 return Ok(Some((bytes.len().saturating_sub(rest.len()), unit)));
@@ -122,6 +124,7 @@ impl Scanner {
         };
         let end = bytes.iter().position(stop);
         let (name, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+        looked_at(name.len());
         self.name = name.iter().fold(self.name, hash);
         if end.is_some() {
             self.state = next;
@@ -292,13 +295,18 @@ impl Scanner {
 
     fn less(&mut self, byte: u8) -> Result<(), XmlError> {
         self.state = match (byte, self.place) {
-            (b'/', Place::Prolog { .. }) => {
+            (b'/', Place::Prolog { end: false, .. }) => {
                 return Err(NotWellFormed("an end tag before the stream header"));
             }
-            (b'/', Place::Stream) => State::EndTagName,
+            (b'/', _) => State::EndTagName,
             (b'!', Place::Stream) if !self.open.is_empty() => State::Bang(0),
             (b'!', _) => return Err(Restricted("a comment, a document type or a CDATA section")),
-            (b'?', Place::Prolog { declaration: true }) => State::Question(0),
+            (
+                b'?',
+                Place::Prolog {
+                    declaration: true, ..
+                },
+            ) => State::Question(0),
             (b'?', _) => return Err(Restricted("a processing instruction")),
             (byte, _) if may_begin_name(byte) => {
                 if self.place == Place::Stream && self.open.len() >= self.depth_limit {

@@ -10,6 +10,7 @@ use quick_xml::name::{
 
 use super::XmlError::{self, BadNamespacePrefix, NotWellFormed, TooLarge};
 use super::chars::{is_ncname, is_white_space};
+use super::work::looked_at;
 use super::{XmlLimits, unescape};
 
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
@@ -198,6 +199,7 @@ fn check_prefixed(
             return Err(BadNamespacePrefix);
         };
         let name = (namespace, local.into_inner());
+        looked_at(seen.len());
         if seen.contains(&name) {
             return Err(DOUBLED);
         }
@@ -212,6 +214,7 @@ fn raw<'a>(
     content: &'a str,
     name_end: usize,
 ) -> impl Iterator<Item = Result<(QName<'a>, &'a str), XmlError>> {
+    looked_at(content.len());
     let mut attributes = RawAttributes::new(content, name_end);
     attributes.with_checks(false);
     attributes.map(move |attribute| {
@@ -295,6 +298,7 @@ impl<'a> Attributes<'a> {
     }
 
     fn push(&mut self, name: &'a str, value: Cow<'a, str>) -> Result<(), XmlError> {
+        looked_at(self.more.len());
         if self.get(name).is_some() {
             return Err(DOUBLED);
         }

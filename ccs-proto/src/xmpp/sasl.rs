@@ -75,12 +75,8 @@ impl Auth {
         if self.mechanism != "PLAIN" {
             return Err(SaslFailure::InvalidMechanism);
         }
-        let compact: Zeroizing<String> = Zeroizing::new(
-            self.payload
-                .chars()
-                .filter(|c| !c.is_ascii_whitespace())
-                .collect(),
-        );
+        let mut compact = Zeroizing::new(String::with_capacity(self.payload.len()));
+        compact.extend(self.payload.split_ascii_whitespace());
         let decoded = match compact.as_str() {
             "=" => Zeroizing::new(Vec::new()),
             encoded => Zeroizing::new(
@@ -147,9 +143,13 @@ pub(crate) fn push_auth(
     let mut message = Zeroizing::new(String::with_capacity(size));
     message.extend(parts);
     let encoded = Zeroizing::new(STANDARD.encode(message.as_bytes()));
-    out.extend_from_slice(b"<auth mechanism=\"PLAIN\" xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\">");
-    out.extend_from_slice(encoded.as_bytes());
-    out.extend_from_slice(b"</auth>");
+    let element = [
+        b"<auth mechanism=\"PLAIN\" xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\">",
+        encoded.as_bytes(),
+        b"</auth>",
+    ];
+    out.reserve(element.iter().map(|part| part.len()).sum());
+    element.iter().for_each(|part| out.extend_from_slice(part));
     redacted("PLAIN", encoded.len())
 }
 

@@ -1,0 +1,172 @@
+//! Moves the bytes of one connection between its transport and the core.
+
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use zeroize::Zeroize;
+
+use super::Transport;
+use crate::time::Time;
+
+/// One read takes this much at most; a TLS record holds no more.
+const READ_BYTES: usize = 16 * 1024;
+/// Reads before what they brought about is written. More of them batch more acks into one write; the first of them must
+/// not wait for ever.
+const READS: usize = 4;
+/// A write buffer that grew beyond this is given back once it is empty.
+const KEEP_BYTES: usize = 64 * 1024;
+/// How long a transport may take to close.
+pub(super) const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The bytes of one connection, as the core takes and gives them. A failure is the connection's end, and shows there.
+pub(super) trait Bytes {
+    fn wants_input(&self) -> bool;
+    fn receive(&self, now: Time, input: &[u8]);
+    fn receive_eof(&self, now: Time);
+    fn transport_failed(&self, now: Time, what: String);
+    fn poll_transmit(&self, now: Time, out: &mut BytesMut) -> bool;
+    /// What is read and written now may be a login, of which nothing is left behind.
+    fn is_secret(&self) -> bool;
+}
+
+pub(super) struct Pump<T> {
+    transport: T,
+    read: Box<[u8]>,
+    write: BytesMut,
+    /// How much of `write` the transport has taken.
+    written: usize,
+    /// What is in `write` may be a login.
+    secret: bool,
+    /// Something was written and not flushed. Kept over polls: a flush that was pending is taken up again.
+    unflushed: bool,
+    eof: bool,
+}
+
+impl<T: Transport> Pump<T> {
+    pub(super) fn new(transport: T) -> Self {
+        Self {
+            transport,
+            read: vec![0; READ_BYTES].into_boxed_slice(),
+            write: BytesMut::new(),
+            written: 0,
+            secret: true,
+            unflushed: false,
+            eof: false,
+        }
+    }
+
+    /// Whether anything was read.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> bool {
+        let mut progress = false;
+        for _ in 0..READS {
+            if self.eof || !bytes.wants_input() {
+                break;
+            }
+            match self.transport.poll_read(cx, &mut self.read) {
+                Poll::Ready(Ok(0)) => self.end_of_input(now, bytes),
+                // What rustls says of a peer that closed without `close_notify`. The end of an XMPP stream is told in the
+                // stream itself, so it is the core that knows whether something was cut off.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.end_of_input(now, bytes);
+                }
+                Poll::Ready(Ok(count)) => {
+                    let secret = bytes.is_secret();
+                    let input = self.read.get_mut(..count).unwrap_or_default();
+                    bytes.receive(now, input);
+                    if secret {
+                        input.zeroize();
+                    }
+                }
+                Poll::Ready(Err(error)) => self.fail(now, &error, bytes),
+                Poll::Pending => break,
+            }
+            progress = true;
+        }
+        progress
+    }
+
+    fn end_of_input(&mut self, now: Time, bytes: &impl Bytes) {
+        self.eof = true;
+        bytes.receive_eof(now);
+    }
+
+    /// Whether anything was written. Flushes once nothing is left to write.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> bool {
+        let mut progress = false;
+        while self.fill(now, bytes) {
+            let rest = self.write.get(self.written..).unwrap_or_default();
+            match self.transport.poll_write(cx, rest) {
+                Poll::Ready(Ok(0)) => self.fail(now, &io::ErrorKind::WriteZero.into(), bytes),
+                Poll::Ready(Ok(count)) => {
+                    self.written = self.written.saturating_add(count);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(error)) => self.fail(now, &error, bytes),
+                Poll::Pending => return progress,
+            }
+            progress = true;
+        }
+        if self.unflushed {
+            match self.transport.poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => self.fail(now, &error, bytes),
+                Poll::Pending => {}
+            }
+        }
+        progress
+    }
+
+    /// Whether there is something to write.
+    fn fill(&mut self, now: Time, bytes: &impl Bytes) -> bool {
+        if self.written < self.write.len() {
+            return true;
+        }
+        self.forget_written();
+        if self.write.capacity() > KEEP_BYTES {
+            self.write = BytesMut::new();
+        }
+        self.secret = bytes.is_secret();
+        bytes.poll_transmit(now, &mut self.write)
+    }
+
+    fn fail(&mut self, now: Time, error: &io::Error, bytes: &impl Bytes) {
+        self.forget_written();
+        self.unflushed = false;
+        self.eof = true;
+        bytes.transport_failed(now, error.to_string());
+    }
+
+    /// Writes what is left and closes the transport.
+    pub(super) fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Time,
+        bytes: &impl Bytes,
+    ) -> Poll<()> {
+        self.write(cx, now, bytes);
+        let flushed = self.write.is_empty() && !self.unflushed;
+        if flushed && self.transport.poll_close(cx).is_ready() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl<T> Pump<T> {
+    fn forget_written(&mut self) {
+        if self.secret {
+            self.write.as_mut().zeroize();
+        }
+        self.write.clear();
+        self.written = 0;
+    }
+}
+
+impl<T> Drop for Pump<T> {
+    fn drop(&mut self) {
+        self.forget_written();
+    }
+}

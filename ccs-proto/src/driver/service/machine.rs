@@ -1,0 +1,150 @@
+//! The session with everybody who waits for something of it.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::super::shared::{Waking, remember};
+use super::super::waiters::Waiters;
+use super::orders::Orders;
+use crate::message::MessageId;
+use crate::session::{DeliveryToken, Session, SessionEvent, SessionFinished, Verdict};
+use crate::time::Time;
+
+/// What needs the clock, and so waits for the driver.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Handled(DeliveryToken, Verdict),
+    Cancel(MessageId),
+    Shutdown(Duration),
+}
+
+/// The session and those who wait for it.
+#[derive(Debug)]
+pub(crate) struct SessionMachine {
+    pub(super) session: Session,
+    pub(super) orders: Orders,
+    pub(super) asked: VecDeque<Ask>,
+    /// Events that concern nobody in particular.
+    pub(super) events: VecDeque<SessionEvent>,
+    pub(super) inbound: Option<Waker>,
+    /// Nobody takes events: they are dropped.
+    pub(super) inbound_dropped: bool,
+    /// Deliveries go to handlers.
+    pub(super) routed: bool,
+    pub(super) watching_end: Waiters,
+    /// What is left, once it is over.
+    pub(super) finished: Option<SessionFinished>,
+    /// How many events may wait; more stay in the session, which then takes nothing new.
+    bound: usize,
+    /// To be woken once the lock is free.
+    woken: Vec<Waker>,
+}
+
+impl SessionMachine {
+    pub(super) fn new(session: Session, bound: usize, routed: bool) -> Self {
+        Self {
+            session,
+            orders: Orders::default(),
+            asked: VecDeque::new(),
+            events: VecDeque::new(),
+            inbound: None,
+            inbound_dropped: false,
+            routed,
+            watching_end: Waiters::default(),
+            finished: None,
+            bound,
+            woken: Vec::new(),
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Time) {
+        while let Some(ask) = self.asked.pop_front() {
+            match ask {
+                // The token is this session's own; nothing is left to say of it once the session is over.
+                Ask::Handled(token, verdict) => {
+                    let _ = self.session.handled(now, token, verdict);
+                }
+                // What the endpoint may have goes on, and its outcome is an event.
+                Ask::Cancel(id) => {
+                    let _ = self.session.cancel(now, &id);
+                }
+                Ask::Shutdown(patience) => self.session.shutdown(now, now + patience),
+            }
+        }
+        self.session.handle_timeout(now);
+        self.orders.submit(now, &mut self.session);
+    }
+
+    pub(super) fn wait_for_events(&mut self, waker: &Waker) {
+        remember(&mut self.inbound, waker);
+    }
+
+    /// Hands each event to whom it concerns.
+    fn distribute(&mut self) {
+        while self.events.len() < self.bound
+            && let Some(event) = self.session.poll_event()
+        {
+            let rest = match event {
+                SessionEvent::Accepted { id } => {
+                    self.orders.accepted(&id);
+                    continue;
+                }
+                SessionEvent::NotStored { message } => {
+                    let back = message.message().clone();
+                    if self.orders.not_stored(message.id(), back) {
+                        continue;
+                    }
+                    SessionEvent::NotStored { message }
+                }
+                SessionEvent::Settled { id, outcome } => match self.orders.settled(&id, outcome) {
+                    Ok(()) => continue,
+                    Err(outcome) => SessionEvent::Settled { id, outcome },
+                },
+                // The line is looked at after every event.
+                SessionEvent::Room => continue,
+                // The end of the stream says so.
+                SessionEvent::Ended => continue,
+                other => other,
+            };
+            if !self.inbound_dropped {
+                self.events.push_back(rest);
+            }
+        }
+    }
+
+    /// It is over, or its driver was dropped: takes the session apart, once.
+    pub(super) fn end(&mut self) {
+        if self.finished.is_some() {
+            return;
+        }
+        let finished = self.session.leave();
+        let unknown = |id: &MessageId| {
+            let mut messages = finished.messages.iter();
+            messages.any(|left| left.unknown && left.message.id() == id)
+        };
+        self.orders.end(unknown);
+        self.finished = Some(finished);
+    }
+}
+
+impl Waking for SessionMachine {
+    fn notify(&mut self) {
+        self.distribute();
+        self.woken.append(&mut self.orders.take_woken());
+        if self.inbound_dropped {
+            self.events.clear();
+        }
+        let deliveries = !self.routed && self.session.has_deliveries();
+        if deliveries || self.finished.is_some() || !self.events.is_empty() {
+            self.woken.extend(self.inbound.take());
+        }
+        if self.finished.is_some() {
+            self.watching_end.wake_all(&mut self.woken);
+        }
+    }
+
+    fn take_woken(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.woken)
+    }
+}

@@ -1,0 +1,69 @@
+//! The memory of the framer: the beginning of a unit whose end is still to come.
+
+use zeroize::Zeroize;
+
+/// Bytes that grow up to a limit, and of which nothing is left behind as long as they may be a login.
+#[derive(Debug)]
+pub struct Held {
+    bytes: Vec<u8>,
+    limit: usize,
+    secret: bool,
+}
+
+impl Held {
+    /// Nothing yet. What will be held may be secret.
+    pub const fn new(limit: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            limit,
+            secret: true,
+        }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes of memory.
+    #[cfg(any(test, feature = "internals"))]
+    pub fn memory(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// What comes from here on is no login.
+    pub fn set_public(&mut self) {
+        self.forget();
+        self.secret = false;
+    }
+
+    /// Memory doubles, but never beyond the limit: while it moves, the old one and the new one are there at once. It moves
+    /// by hand, since a vector that moves by itself leaves its old place as it was.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let needed = self.bytes.len().saturating_add(bytes.len());
+        if needed > self.bytes.capacity() {
+            let doubled = self.bytes.capacity().saturating_mul(2);
+            let mut larger = Vec::with_capacity(doubled.min(self.limit).max(needed));
+            larger.extend_from_slice(&self.bytes);
+            self.replace(larger);
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The memory goes too, not only its contents: most connections idle most of the time.
+    pub fn forget(&mut self) {
+        self.replace(Vec::new());
+    }
+
+    fn replace(&mut self, bytes: Vec<u8>) {
+        let mut old = std::mem::replace(&mut self.bytes, bytes);
+        if self.secret {
+            old.zeroize();
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
