@@ -20,6 +20,8 @@ pub(super) enum Stanza {
     Draining,
     /// Something from a device came, or a receipt.
     Came { from: String, id: String },
+    /// The stream is bound.
+    Bound,
     /// Part of a login, a ping and the like.
     Other,
 }
@@ -28,6 +30,12 @@ pub(super) enum Stanza {
 pub(super) enum Answer {
     Ack,
     Nack { code: String, duplicate: bool },
+}
+
+impl Answer {
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self, Self::Nack { code, .. } if code == "CONNECTION_DRAINING")
+    }
 }
 
 /// The stanzas that were not looked at yet.
@@ -53,6 +61,8 @@ fn read(direction: Direction, stanza: &str) -> Stanza {
     let Some(id) = value(stanza, "\"message_id\":\"") else {
         return if stanza.contains("CONNECTION_DRAINING") {
             Stanza::Draining
+        } else if direction == Direction::In && stanza.contains("<jid>") {
+            Stanza::Bound
         } else {
             Stanza::Other
         };

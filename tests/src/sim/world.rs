@@ -95,6 +95,7 @@ impl World {
     /// Runs it to its end, or to the first broken rule.
     pub(super) fn run(mut self) -> Ran {
         self.app_starts();
+        self.pump();
         while self.is_right() && self.has_actions() && self.step(None) {}
         self.calm = true;
         self.moods.clear();

@@ -163,7 +163,7 @@ impl Books {
         message.losses = 0;
         if is_for_good(&answer) {
             message.answered = Some(answer);
-        } else if !matches!(&answer, Answer::Nack { code, .. } if code == "CONNECTION_DRAINING")
+        } else if !answer.is_draining()
         {
             message.attempts += 1;
             let attempts = message.attempts;

@@ -173,12 +173,21 @@ impl Books {
             Stanza::Acked { to, id } => self.acked(connection, to, id),
             Stanza::Nacked => self.broken(Rule::NoNack, || "the app server sent a nack".to_owned()),
             Stanza::Answered { id, answer } => {
+                // The nack says the same as the notice (`docs/protocol.md` §7).
+                if answer.is_draining() {
+                    self.drains(connection);
+                }
                 let in_flight = self.seats.get_mut(&connection);
                 if in_flight.is_some_and(|seat| seat.in_flight.remove(&id)) {
                     self.answered(&id, answer);
                 }
             }
             Stanza::Draining => self.drains(connection),
+            Stanza::Bound => {
+                if let Some(seat) = self.seats.get_mut(&connection) {
+                    seat.bound = true;
+                }
+            }
             Stanza::Came { from, id } => self.came(connection, from, id),
             Stanza::Other => {}
         }
@@ -188,7 +197,9 @@ impl Books {
         let Some(seat) = self.seats.get_mut(&connection) else {
             return;
         };
-        seat.draining = true;
+        if std::mem::replace(&mut seat.draining, true) {
+            return;
+        }
         let (count, again) = (seat.in_flight.len(), seat.after_drain);
         self.last_was_drained = true;
         self.see(Sight::Drained);
@@ -212,11 +223,6 @@ impl Books {
     /// An event of the session.
     pub(super) fn event(&mut self, event: &SessionEvent) {
         match event {
-            SessionEvent::Connected { connection, .. } => {
-                if let Some(seat) = self.seats.get_mut(connection) {
-                    seat.bound = true;
-                }
-            }
             SessionEvent::Disconnected {
                 connection,
                 unknown,

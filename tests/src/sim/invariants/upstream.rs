@@ -19,6 +19,8 @@ pub(in crate::sim) struct Upward {
     places: BTreeMap<ConnectionId, u64>,
     /// The handler said that it is handled, or dead; in this life of the app server.
     done: bool,
+    /// That was said at any time, in whatever life.
+    over: bool,
     /// The store has that.
     pub(in crate::sim) stored: bool,
     running: bool,
@@ -100,7 +102,7 @@ impl Books {
                 .take_while(|(other, _)| other.0 == key.0)
                 .find(|(_, other)| {
                     let before = other.places.get(&connection).is_some_and(|p| *p < place);
-                    before && !(other.done || other.stored || other.acked)
+                    before && !(other.over || other.stored)
                 })
                 .map(|(key, _)| key.clone());
             self.check(earlier.is_none(), Rule::DeviceOrder, || {
@@ -114,6 +116,7 @@ impl Books {
         if let Some(upward) = self.deliveries.get_mut(key) {
             upward.running = false;
             upward.done = done;
+            upward.over |= done;
         }
         if lane && done {
             self.lanes.remove(&key.0);
