@@ -109,11 +109,11 @@ impl Session {
         let mut config = ClientConfig::new(sender, KEY.into());
         config.session = setup & 1 != 0;
         if setup & 2 != 0 {
-            config.limits = small_limits();
+            config.limits.xml = small_limits();
             // A header has to fit in.
-            config.limits.stanza = 200;
-            config.limits.attributes = 6;
-            config.limits.attribute_value = 64;
+            config.limits.xml.stanza = 200;
+            config.limits.xml.attributes = 6;
+            config.limits.xml.attribute_value = 64;
         }
         if setup & 4 != 0 {
             config.inbox_messages = 3;

@@ -43,5 +43,7 @@ pub fn small_limits() -> XmlLimits {
         namespaces: 2,
         name: 16,
         attribute_value: 32,
+        text: 48,
+        white_space: 16,
     }
 }

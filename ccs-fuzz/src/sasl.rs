@@ -28,7 +28,7 @@ pub fn run(case: &[u8]) {
         String::from_utf8_lossy(input.0).replace('\u{c}', " ")
     };
     let mut config = ServerConfig::default();
-    config.login_bytes = config.limits.stanza;
+    config.login_bytes = config.limits.xml.stanza;
     let mut server = ServerConnection::new(
         Arc::new(config),
         ConnectionId(1),

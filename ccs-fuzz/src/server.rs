@@ -114,11 +114,11 @@ impl Session {
         let mut config = ServerConfig::default();
         config.strict = setup & 1 != 0;
         if setup & 2 != 0 {
-            config.limits = small_limits();
+            config.limits.xml = small_limits();
             // A header has to fit in.
-            config.limits.stanza = 200;
-            config.limits.attributes = 6;
-            config.limits.attribute_value = 64;
+            config.limits.xml.stanza = 200;
+            config.limits.xml.attributes = 6;
+            config.limits.xml.attribute_value = 64;
             config.login_bytes = 600;
         }
         if setup & 4 != 0 {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::key::ApiKey;
-use crate::message::SenderId;
+use crate::message::{MAX_DEPTH, SenderId};
 use crate::tap::Tap;
 use crate::xml::XmlLimits;
 
@@ -17,6 +17,40 @@ pub enum TransportSecurity {
     VerifiedTls,
     /// Anything else: a plain socket, or TLS without verification. A client sends no key over it.
     Unverified,
+}
+
+/// What a peer may make one connection hold or wait for, in either role. A peer that goes beyond is told
+/// `policy-violation` and the connection ends, but for a body of too many levels: that one is refused, and the stream
+/// goes on.
+///
+/// ```
+/// use std::time::Duration;
+/// use ccs_proto::ServerConfig;
+///
+/// let mut config = ServerConfig::default();
+/// config.limits.xml.stanza = 16 * 1024;
+/// config.limits.stanza_time = Duration::from_secs(5);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// What the XML of a stanza may weigh. Until an element is whole a connection holds at most twice its limit and
+    /// 32 KiB of memory for it.
+    pub xml: XmlLimits,
+    /// Arrays and objects inside one another in a body, up to 128. Default: 32.
+    pub json_depth: usize,
+    /// From the first byte of a stanza to its last, as far as this side reads at all. Default: 30 s.
+    pub stanza_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            xml: XmlLimits::default(),
+            json_depth: MAX_DEPTH,
+            stanza_time: Duration::from_secs(30),
+        }
+    }
 }
 
 /// Settings of the app server's role, one value for as many connections as one likes.
@@ -62,8 +96,8 @@ pub struct ClientConfig {
     pub settle_timeout: Duration,
     /// How long to wait for the peer's end of the stream after our own. Default: 5 s.
     pub close_timeout: Duration,
-    /// What the XML of a stanza may weigh.
-    pub limits: XmlLimits,
+    /// What the endpoint may make a connection hold.
+    pub limits: Limits,
     /// Shown every stanza, for fault finding. Off by default.
     pub tap: Option<Tap>,
 }
@@ -91,7 +125,7 @@ impl ClientConfig {
             drain_guard: Duration::from_secs(15 * 60),
             settle_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
-            limits: XmlLimits::default(),
+            limits: Limits::default(),
             tap: None,
         }
     }
@@ -112,6 +146,9 @@ pub struct ServerConfig {
     pub inbox_bytes: usize,
     /// Bytes that a peer may send before its login succeeded. Default: 8 KiB.
     pub login_bytes: usize,
+    /// Logins that a peer may try on one connection, at least 1: the last that fails ends the stream. Default: 1
+    /// (`docs/protocol.md` §12 #39).
+    pub login_tries: u32,
     /// From the first byte to the bound stream. Default: 15 s.
     pub handshake_timeout: Duration,
     /// Silence of our own after which one space is sent. Default: 60 s (`docs/protocol.md` §12 #27).
@@ -131,8 +168,8 @@ pub struct ServerConfig {
     pub remembered_ids: usize,
     /// Refuse what the protocol forbids and known clients do, such as text between stanzas. Off by default.
     pub strict: bool,
-    /// What the XML of a stanza may weigh.
-    pub limits: XmlLimits,
+    /// What an app server may make a connection hold.
+    pub limits: Limits,
     /// Shown every stanza, for fault finding. Off by default.
     pub tap: Option<Tap>,
 }
@@ -145,6 +182,7 @@ impl Default for ServerConfig {
             inbox_messages: 1_000,
             inbox_bytes: 8 * 1024 * 1024,
             login_bytes: 8 * 1024,
+            login_tries: 1,
             handshake_timeout: Duration::from_secs(15),
             keep_alive: Duration::from_secs(60),
             dead_after: None,
@@ -154,7 +192,7 @@ impl Default for ServerConfig {
             close_timeout: Duration::from_secs(5),
             remembered_ids: 10_000,
             strict: false,
-            limits: XmlLimits::default(),
+            limits: Limits::default(),
             tap: None,
         }
     }

@@ -132,6 +132,11 @@ impl ConnectionError {
         }
     }
 
+    /// The peer asked for more than it may.
+    pub(crate) fn policy(what: impl Into<String>) -> Self {
+        Self::protocol(StreamCondition::PolicyViolation, what)
+    }
+
     /// The stream condition that tells the peer what was wrong with its XML. Both roles answer alike, but for plainly
     /// ill-formed XML, where the endpoint says what Google's said (`docs/protocol.md` §12 #41, fixture E15).
     pub(crate) fn xml(error: &XmlError, ill_formed: StreamCondition) -> Self {

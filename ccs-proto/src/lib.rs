@@ -56,6 +56,9 @@
 //! }
 //! ```
 //!
+//! Above one connection is the [`session`]: it survives the connections of an app server, sends again, acks once, and does
+//! no I/O either.
+//!
 //! The examples go on from here: `blocking` is this loop with `std::net` and rustls, `event_loop` serves many
 //! connections with mio, `in_memory` joins both roles by hand and shows each step. On tokio, async-std and smol,
 //! `ccs-tokio` and `ccs-async-std` have it all done.
@@ -99,7 +102,7 @@ pub use client::{
     AckError, AckToken, Blocked, ClientConnection, ClientEvent, Finished, Ignored, NotAccepted,
     Outcome, Permit, Place,
 };
-pub use config::{ClientConfig, DEFAULT_DOMAIN, ServerConfig, TransportSecurity};
+pub use config::{ClientConfig, DEFAULT_DOMAIN, Limits, ServerConfig, TransportSecurity};
 pub use error::ConnectionError;
 pub use key::ApiKey;
 pub use ledger::ConnectionId;

@@ -7,6 +7,9 @@ use std::hash::{Hash, Hasher};
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
+/// A body that may be kept alive whole for the sake of an id in it. Most are smaller.
+const COMPACT_BYTES: usize = 512;
+
 /// An immutable piece of text, cheap to clone, which may be a part of a larger shared text.
 ///
 /// The JSON body of a stanza is allocated once; its ids, its `data` and the body itself are `Text`s over that one
@@ -31,6 +34,16 @@ impl Text {
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.whole.get(self.part.clone()).unwrap_or_default()
+    }
+
+    /// The same text for a book that outlives the message it came in: what is small goes on sharing, and of what is
+    /// large only this part is kept.
+    pub(crate) fn compact(&self) -> Self {
+        if self.whole.len() <= COMPACT_BYTES {
+            self.clone()
+        } else {
+            Self::from(self.as_str())
+        }
     }
 
     /// The part of this text that `part` is a subslice of, without copying; a copy where it is a slice of something
@@ -156,6 +169,17 @@ mod tests {
         assert_eq!(from, "phone-1");
         assert!(Arc::ptr_eq(&body.whole, &from.whole));
         assert_eq!(from.slice_of(&from[..5]), "phone");
+    }
+
+    #[test]
+    fn a_compact_part_keeps_no_large_body_alive() {
+        for (size, shares) in [(COMPACT_BYTES, true), (COMPACT_BYTES + 1, false)] {
+            let body = Text::from("x".repeat(size));
+            let part = body.slice_of(&body[1..3]);
+            let compact = part.compact();
+            assert_eq!(compact, part);
+            assert_eq!(Arc::ptr_eq(&body.whole, &compact.whole), shares);
+        }
     }
 
     #[test]

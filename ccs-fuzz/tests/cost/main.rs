@@ -151,7 +151,7 @@ fn what_a_stranger_takes_of_memory_has_a_bound() {
                 );
                 read_by_server(&mut server, &input, read);
             });
-            let bound = 2 * config.limits.stanza as u64 + 32 * 1024;
+            let bound = 2 * config.limits.xml.stanza as u64 + 32 * 1024;
             assert!(bytes_max <= bound, "{}: {bytes_max} of {bound}", shape.name);
         }
     }
@@ -173,7 +173,7 @@ fn what_a_false_endpoint_takes_of_memory_has_a_bound() {
                 );
                 read_by_client(&mut client, &input, read);
             });
-            let bound = 2 * config.limits.stanza as u64 + 32 * 1024;
+            let bound = 2 * config.limits.xml.stanza as u64 + 32 * 1024;
             assert!(bytes_max <= bound, "{}: {bytes_max} of {bound}", shape.name);
         }
     }

@@ -1,7 +1,7 @@
 //! Who may try to log in at an endpoint: connections before their login, and logins that failed.
 //!
 //! Pure like the rest: addresses and times go in, decisions come out. What a stranger can make the endpoint hold or do is
-//! bounded here; what one connection may cost is bounded by its [`XmlLimits`](crate::XmlLimits) and by
+//! bounded here; what one connection may cost is bounded by its [`Limits`](crate::Limits) and by
 //! [`login_bytes`](crate::ServerConfig::login_bytes) and
 //! [`handshake_timeout`](crate::ServerConfig::handshake_timeout).
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]

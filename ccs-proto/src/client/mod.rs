@@ -136,6 +136,7 @@ impl ClientConnection {
     pub fn receive(&mut self, now: Time, input: &[u8]) -> Result<(), ConnectionError> {
         self.wire.tick(now);
         let result = self.read(now, input);
+        self.wire.set_listening(self.wants_input());
         self.report_closed(now);
         result
     }

@@ -13,7 +13,7 @@ use crate::xmpp::iq::{Iq, IqKind, Payload, push_result, push_unavailable};
 use crate::xmpp::message::{ErrorElement, Gcm, MessageStanza};
 use crate::xmpp::{Stanza, StreamCondition};
 
-/// What an answer counts for in the inbox: its ids and words, roughly.
+/// What an answer counts for in the inbox at least: its ids and words, roughly.
 pub(super) const ANSWER_BYTES: usize = 512;
 
 impl ClientConnection {
@@ -115,14 +115,15 @@ impl ClientConnection {
         let Gcm::One(body) = stanza.gcm else {
             return self.emit(now, 0, ClientEvent::Ignored(Ignored::NoBody));
         };
-        match FromEndpoint::parse(&body) {
+        let bytes = body.len().max(ANSWER_BYTES);
+        match FromEndpoint::parse_within(&body, self.config.limits.json_depth) {
             Ok(FromEndpoint::Upstream(message)) => self.upstream(now, message),
             Ok(FromEndpoint::Receipt(receipt)) => self.receipt(now, receipt),
             Ok(FromEndpoint::Ack(ack)) => {
                 let id = ack.message_id.clone();
-                self.answered(now, id, Outcome::Accepted(ack));
+                self.answered(now, bytes, id, Outcome::Accepted(ack));
             }
-            Ok(FromEndpoint::Nack(nack)) => self.nack(now, nack),
+            Ok(FromEndpoint::Nack(nack)) => self.nack(now, bytes, nack),
             Ok(FromEndpoint::Control(Control::ConnectionDraining)) => self.draining(now),
             Ok(FromEndpoint::Control(Control::Other(kind))) => {
                 self.emit(
@@ -140,7 +141,6 @@ impl ClientConnection {
                 );
             }
             Err(error) => {
-                let bytes = body.len();
                 self.emit(
                     now,
                     bytes,
@@ -157,8 +157,7 @@ impl ClientConnection {
 
     fn upstream(&mut self, now: Time, message: Upstream) {
         if self.can_ack() {
-            let to = message.from().text().clone();
-            let token = self.issue(now, to, message.message_id());
+            let token = self.issue(now, message.from().text(), message.message_id());
             let bytes = message.body().len();
             self.emit(now, bytes, ClientEvent::Upstream { message, token });
         }
@@ -166,27 +165,30 @@ impl ClientConnection {
 
     fn receipt(&mut self, now: Time, receipt: Receipt) {
         if self.can_ack() {
-            let token = self.issue(now, receipt.from().clone(), receipt.message_id());
+            let token = self.issue(now, receipt.from(), receipt.message_id());
             let bytes = receipt.body().len();
             self.emit(now, bytes, ClientEvent::Receipt { receipt, token });
         }
     }
 
-    fn issue(&mut self, now: Time, to: Text, message_id: &MessageId) -> AckToken {
-        let message_id = message_id.clone();
-        let token = self.unsettled.issue(Unacked { to, message_id }, now);
+    fn issue(&mut self, now: Time, to: &Text, message_id: &MessageId) -> AckToken {
+        let unacked = Unacked {
+            to: to.compact(),
+            message_id: message_id.compact(),
+        };
+        let token = self.unsettled.issue(unacked, now);
         // The event that follows notes since when it is too many.
         self.inbox.set_unacked(self.unsettled.len());
         AckToken(token)
     }
 
-    fn nack(&mut self, now: Time, nack: Nack) {
+    fn nack(&mut self, now: Time, bytes: usize, nack: Nack) {
         // Either form says it (`docs/protocol.md` §7).
         if nack.code == NackCode::ConnectionDraining {
             self.draining(now);
         }
         let id = nack.message_id.clone();
-        self.answered(now, id, Outcome::Refused(nack));
+        self.answered(now, bytes, id, Outcome::Refused(nack));
     }
 
     fn draining(&mut self, now: Time) {
@@ -198,16 +200,16 @@ impl ClientConnection {
     }
 
     /// Settles the message with this id, once; an answer to anything else is counted and frees nothing.
-    fn answered(&mut self, now: Time, message_id: MessageId, outcome: Outcome) {
+    fn answered(&mut self, now: Time, bytes: usize, message_id: MessageId, outcome: Outcome) {
         if self.window.settle(&message_id).is_none() {
             let event = ClientEvent::Ignored(Ignored::UnknownAnswer { message_id });
-            return self.emit(now, ANSWER_BYTES, event);
+            return self.emit(now, bytes, event);
         }
         let event = ClientEvent::Answered {
             message_id,
             outcome,
         };
-        self.inbox.push_answer(now, ANSWER_BYTES, event);
+        self.inbox.push_answer(now, bytes, event);
         self.close_if_settled();
     }
 
@@ -219,6 +221,9 @@ impl ClientConnection {
             Gcm::Missing | Gcm::Several => None,
         };
         let echoed = body.as_deref().and_then(message_id_of);
+        let text = error.text.as_deref().map_or(0, str::len);
+        let bytes = body.as_deref().map_or(0, str::len).saturating_add(text);
+        let bytes = bytes.max(ANSWER_BYTES);
         let error = StanzaError::new(error.code, error.condition, error.text, id.clone(), body);
         let by_stanza = id.map(MessageId::from);
         for candidate in by_stanza.into_iter().chain(echoed) {
@@ -227,13 +232,13 @@ impl ClientConnection {
                     message_id: candidate,
                     outcome: Outcome::Rejected(error),
                 };
-                self.inbox.push_answer(now, ANSWER_BYTES, event);
+                self.inbox.push_answer(now, bytes, event);
                 return self.close_if_settled();
             }
         }
         self.emit(
             now,
-            ANSWER_BYTES,
+            bytes,
             ClientEvent::Ignored(Ignored::StanzaError(error)),
         );
     }

@@ -4,7 +4,6 @@ use super::{ClientConnection, ClientEvent};
 use crate::connection::{due, earliest};
 use crate::error::ConnectionError;
 use crate::time::Time;
-use crate::xmpp::StreamCondition;
 use crate::xmpp::iq::push_ping;
 
 impl ClientConnection {
@@ -22,6 +21,7 @@ impl ClientConnection {
             self.drain_deadline(),
             self.settle_deadline(),
             self.inbox_deadline(),
+            self.wire.stanza_deadline(),
             self.unsettled.next_overdue(config.ack_overdue),
             self.wire.close_deadline(config.close_timeout),
         ])
@@ -30,6 +30,7 @@ impl ClientConnection {
     /// Lets time pass. Calling it early or late does no harm: what is due is done, what is not is not.
     pub fn handle_timeout(&mut self, now: Time) {
         self.wire.tick(now);
+        self.wire.set_listening(self.wants_input());
         if !self.is_closed() {
             self.end_if_overdue(now);
             self.report_overdue_acks(now);
@@ -62,10 +63,9 @@ impl ClientConnection {
                 after: config.drain_guard,
             }
         } else if due(self.inbox_deadline(), now) {
-            ConnectionError::protocol(
-                StreamCondition::PolicyViolation,
-                "more was sent than is taken, without regard to the window",
-            )
+            ConnectionError::policy("more was sent than is taken, without regard to the window")
+        } else if due(self.wire.stanza_deadline(), now) {
+            self.wire.stanza_overdue()
         } else {
             return;
         };

@@ -1,8 +1,10 @@
 //! What both roles share of a connection: the byte stream, the bounded inbox and the way to the end.
 
+pub(crate) mod allowance;
 pub(crate) mod inbox;
 pub(crate) mod wire;
 
+pub(crate) use allowance::Minute;
 pub(crate) use inbox::Inbox;
 pub(crate) use wire::{Received, Wire};
 

@@ -7,13 +7,13 @@ use bytes::BytesMut;
 use memchr::memmem;
 use zeroize::Zeroize;
 
-use super::{TRANSMIT_BYTES, due};
+use super::{Minute, TRANSMIT_BYTES, due};
+use crate::config::Limits;
 use crate::error::ConnectionError;
 use crate::ledger::ConnectionId;
 use crate::tap::{Direction, Tap};
 use crate::time::Time;
 use crate::xml::Reader;
-use crate::xml::XmlLimits;
 use crate::xml::{Frame, Framer};
 use crate::xmpp::errors::push_stream_error;
 use crate::xmpp::stream::{CLOSE, Header};
@@ -34,6 +34,13 @@ pub(crate) struct Wire {
     tap: Option<Tap>,
     framer: Framer,
     reader: Reader,
+    limits: Limits,
+    /// White space since the last element.
+    space: Minute,
+    /// Since when an element has begun and not ended, as far as it was read for.
+    stanza_since: Option<Time>,
+    /// Nothing is read, so neither silence nor an element without an end is the peer's.
+    deaf: bool,
     /// What ill-formed XML is answered with in this role.
     ill_formed: StreamCondition,
     /// Elements that never wait for the window: handshake, iq, acks. Each is one entry until the stream is bound.
@@ -85,7 +92,7 @@ enum Closing {
 impl Wire {
     pub(crate) fn new(
         id: ConnectionId,
-        limits: XmlLimits,
+        limits: Limits,
         tap: Option<Tap>,
         ill_formed: StreamCondition,
         now: Time,
@@ -93,8 +100,12 @@ impl Wire {
         Self {
             id,
             tap,
-            framer: Framer::new(limits),
-            reader: Reader::new(limits),
+            framer: Framer::new(limits.xml),
+            reader: Reader::new(limits.xml),
+            limits,
+            space: Minute::new(now),
+            stanza_since: None,
+            deaf: false,
             ill_formed,
             elements: VecDeque::new(),
             batch: BytesMut::new(),
@@ -125,10 +136,27 @@ impl Wire {
                 Ok(None) => {
                     // Between reads most connections idle.
                     self.reader.release();
+                    let since = self.stanza_since.unwrap_or(self.now);
+                    self.stanza_since = self.framer.is_mid_element().then_some(since);
                     return Ok(None);
                 }
                 Err(error) => return Err(ConnectionError::xml(&error, self.ill_formed.clone())),
             };
+            self.stanza_since = None;
+            match frame {
+                // A client is known that ends each stanza with a line feed, so an element makes white space good again.
+                Frame::Element(_) => self.space = Minute::new(self.now),
+                Frame::Space(bytes) => {
+                    let limit = self.limits.xml.white_space;
+                    if !self.space.allows(self.now, bytes, limit) {
+                        return Err(ConnectionError::policy(format!(
+                            "more than {limit} bytes of white space between stanzas within a minute"
+                        )));
+                    }
+                    continue;
+                }
+                _ => {}
+            }
             let reader = &mut self.reader;
             let show = |stanza: &[u8]| {
                 if let Some(tap) = &self.tap {
@@ -175,6 +203,32 @@ impl Wire {
                 .map(Some)
                 .map_err(|error| ConnectionError::xml(&error, self.ill_formed.clone()));
         }
+    }
+
+    /// Told whether more is read from here on.
+    pub(crate) fn set_listening(&mut self, listening: bool) {
+        if self.deaf {
+            self.stanza_since = self.stanza_since.map(|_| self.now);
+        }
+        self.deaf = !listening;
+    }
+
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+
+    /// When an element that has begun must have ended.
+    pub(crate) fn stanza_deadline(&self) -> Option<Time> {
+        let since = self
+            .stanza_since
+            .filter(|_| !self.deaf && !self.is_ending())?;
+        Some(since + self.limits.stanza_time)
+    }
+
+    /// Why the connection ends if that is over.
+    pub(crate) fn stanza_overdue(&self) -> ConnectionError {
+        let seconds = self.limits.stanza_time.as_secs_f32();
+        ConnectionError::policy(format!("a stanza that was not whole within {seconds} s"))
     }
 
     /// A new stream header comes next, as after the login.

@@ -9,7 +9,8 @@ use thiserror::Error;
 use super::json::read_string;
 use crate::text::Text;
 
-/// Arrays and objects inside one another, at most. serde_json skips over raw values without a bound of its own.
+/// Arrays and objects inside one another, at most, unless [`Limits`](crate::Limits) say otherwise. serde_json skips over
+/// raw values without a bound of its own.
 pub const MAX_DEPTH: usize = 32;
 
 /// A body that could not be read.
@@ -20,8 +21,11 @@ pub enum BodyError {
     #[error("the body is no JSON object: {0}")]
     NotJson(String),
     /// More arrays and objects inside one another than are read.
-    #[error("the body has more than {MAX_DEPTH} levels")]
-    TooDeep,
+    #[error("the body has more than {limit} levels")]
+    TooDeep {
+        /// How many may be.
+        limit: usize,
+    },
     /// A member that has to be there is not.
     #[error("the body has no {0}")]
     Missing(&'static str),
@@ -34,13 +38,16 @@ pub enum BodyError {
 pub(super) type Member<'a> = Option<&'a RawValue>;
 
 /// Reads a struct of members. Unknown ones are passed over, a known one that stands there twice is an error.
-pub(super) fn read<'a, T: serde::Deserialize<'a>>(body: &'a str) -> Result<T, BodyError> {
+pub(super) fn read<'a, T: serde::Deserialize<'a>>(
+    body: &'a str,
+    depth: usize,
+) -> Result<T, BodyError> {
     // serde would fill a struct from an array as well.
     if !body.trim_start().starts_with('{') {
         return Err(BodyError::NotJson("it is no object".to_owned()));
     }
-    if is_too_deep(body, MAX_DEPTH) {
-        return Err(BodyError::TooDeep);
+    if is_too_deep(body, depth) {
+        return Err(BodyError::TooDeep { limit: depth });
     }
     serde_json::from_str(body).map_err(|error| BodyError::NotJson(error.to_string()))
 }

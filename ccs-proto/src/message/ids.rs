@@ -53,6 +53,11 @@ text_newtype! {
 }
 
 impl MessageId {
+    /// See [`Text::compact`].
+    pub(crate) fn compact(&self) -> Self {
+        Self(self.0.compact())
+    }
+
     pub(crate) fn text(&self) -> &Text {
         &self.0
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::answer::{Ack, Nack};
-use super::body::{self, BodyError, Member};
+use super::body::{self, BodyError, MAX_DEPTH, Member};
 use super::data::Data;
 use super::ids::{MessageId, RegistrationToken};
 use super::nack_code::NackCode;
@@ -72,7 +72,12 @@ impl FromEndpoint {
     /// # Errors
     /// It is no JSON object, lies too deep, or lacks what its type has to have.
     pub fn parse(body: &Text) -> Result<Self, BodyError> {
-        let members: Members<'_> = body::read(body)?;
+        Self::parse_within(body, MAX_DEPTH)
+    }
+
+    /// The same with so many levels instead of [`MAX_DEPTH`].
+    pub(crate) fn parse_within(body: &Text, depth: usize) -> Result<Self, BodyError> {
+        let members: Members<'_> = body::read(body, depth)?;
         if members.message_type.is_none() {
             return members.upstream(body).map(Self::Upstream);
         }
@@ -147,7 +152,8 @@ impl Members<'_> {
     fn receipt(&self, body: &Text) -> Result<Receipt, BodyError> {
         let message_id = self.id(body)?;
         let details: Details<'_> = match self.data {
-            Some(raw) => body::read(raw.get())?,
+            // The whole body was measured.
+            Some(raw) => body::read(raw.get(), usize::MAX)?,
             None => Details::default(),
         };
         let original = body::lenient(body, details.original_message_id).unwrap_or_else(|| {
@@ -183,7 +189,7 @@ struct Details<'a> {
 
 /// The id of a downstream message, from its echoed body; `None` for an ack, whose id is another message's.
 pub(super) fn downstream_id(body: &Text) -> Option<MessageId> {
-    let members: Members<'_> = body::read(body).ok()?;
+    let members: Members<'_> = body::read(body, MAX_DEPTH).ok()?;
     match members.message_type {
         None => members.id(body).ok(),
         Some(_) => None,

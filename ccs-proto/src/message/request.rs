@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::body::{self, BodyError, Member};
+use super::body::{self, BodyError, MAX_DEPTH, Member};
 use super::data::{Data, value_text};
 use super::downstream::Downstream;
 use super::ids::{MessageId, RegistrationToken};
@@ -101,7 +101,16 @@ impl FromAppServer {
     /// # Errors
     /// How to refuse it.
     pub fn parse(body: &Text, strict: bool) -> Result<Self, Box<Refusal>> {
-        let members: Members<'_> = body::read(body).map_err(|error| bad_request(&error))?;
+        Self::parse_within(body, strict, MAX_DEPTH)
+    }
+
+    /// The same with so many levels instead of [`MAX_DEPTH`].
+    pub(crate) fn parse_within(
+        body: &Text,
+        strict: bool,
+        depth: usize,
+    ) -> Result<Self, Box<Refusal>> {
+        let members: Members<'_> = body::read(body, depth).map_err(|error| bad_request(&error))?;
         let message_id = body::text(body, "message_id", members.message_id)
             .and_then(|id| {
                 if id.is_empty() {

@@ -12,6 +12,9 @@ use crate::xmpp::stream::{
     FEATURES_AFTER_LOGIN, FEATURES_BEFORE_LOGIN, Header, push_server_header,
 };
 
+/// Bytes of a resource that a client may ask for: RFC 7622 §3.4 allows 1,023, of which eight are ours.
+const RESOURCE_BYTES: usize = 1_015;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Header,
@@ -107,7 +110,7 @@ impl ServerConnection {
                 );
                 Ok(())
             }
-            Err(failure) => Err(self.refuse_login("", failure)),
+            Err(failure) => self.refuse_login("", failure),
         }
     }
 
@@ -132,7 +135,7 @@ impl ServerConnection {
         Ok(())
     }
 
-    /// Refuses the login and ends the stream: one try a connection (`docs/protocol.md` §12 #39).
+    /// Refuses the login. With its last try ([`login_tries`](crate::ServerConfig::login_tries)) the stream ends.
     ///
     /// # Errors
     /// A request of another connection comes back.
@@ -141,18 +144,32 @@ impl ServerConnection {
             return Err(request);
         }
         self.wire.tick(now);
-        let error = self.refuse_login(request.sender.as_str(), SaslFailure::NotAuthorized);
-        self.fail(error);
+        let sender = request.sender.as_str();
+        match self.refuse_login(sender, SaslFailure::NotAuthorized) {
+            Ok(()) => {
+                let held = std::mem::take(&mut self.held);
+                // An error is kept and returned by the next `receive`.
+                let _ = self.receive(now, &held);
+            }
+            Err(error) => self.fail(error),
+        }
         self.report_closed(now);
         Ok(())
     }
 
-    fn refuse_login(&mut self, sender: &str, failure: SaslFailure) -> ConnectionError {
+    /// Tells the peer; an error if that was its last try.
+    fn refuse_login(&mut self, sender: &str, failure: SaslFailure) -> Result<(), ConnectionError> {
         self.wire.push(|out| push_failure(out, failure));
-        ConnectionError::LoginRefused {
+        self.failed_logins = self.failed_logins.saturating_add(1);
+        if self.failed_logins < self.config.login_tries {
+            self.identity = None;
+            self.stage = Stage::Auth;
+            return Ok(());
+        }
+        Err(ConnectionError::LoginRefused {
             sender: sender.to_owned(),
             condition: failure.as_str().to_owned(),
-        }
+        })
     }
 
     /// Any iq of a client that is logged in.
@@ -177,11 +194,13 @@ impl ServerConnection {
         Ok(())
     }
 
-    /// The resource is what was asked for, followed by eight hexadecimal digits (`docs/protocol.md` §12 #8).
+    /// The resource is what was asked for, followed by eight hexadecimal digits (`docs/protocol.md` §12 #8). One that is
+    /// too long is passed over, as a server may (RFC 6120 §7.7): every stanza error would repeat it.
     fn bind(&mut self, now: Time, id: Option<&str>, resource: Option<&str>) {
         let Some(identity) = &self.identity else {
             return;
         };
+        let resource = resource.filter(|resource| resource.len() <= RESOURCE_BYTES);
         let suffix = self.nonce.resource();
         let jid = format!(
             "{}/{}{suffix:08X}",

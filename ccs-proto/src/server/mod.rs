@@ -16,7 +16,7 @@ pub use event::{
 };
 
 use crate::config::ServerConfig;
-use crate::connection::{Inbox, TRANSMIT_BYTES, Wire};
+use crate::connection::{Inbox, Minute, TRANSMIT_BYTES, Wire};
 use crate::error::ConnectionError;
 use crate::ledger::{ConnectionId, TokenError, Unsettled};
 use crate::message::{MessageId, NackCode, RegistrationToken, envelope};
@@ -53,12 +53,13 @@ pub struct ServerConnection {
     answered: Answered,
     upstreams: Upstreams,
     draining_since: Option<Time>,
-    /// Input was not wanted when last asked, so silence is not the peer's.
-    deaf: bool,
-    /// Text between stanzas: since when it is counted, how much there was, and whether this is more of it.
-    stray_since: Time,
-    stray_bytes: usize,
+    /// Logins that were refused.
+    failed_logins: u32,
+    /// Bytes of text between stanzas, and whether this is more of it.
+    stray_text: Minute,
     in_stray_text: bool,
+    /// Acks of what was not sent.
+    stray_acks: Minute,
     closed_reported: bool,
 }
 
@@ -92,10 +93,10 @@ impl ServerConnection {
             answered: Answered::new(config.remembered_ids),
             upstreams: Upstreams::new(config.upstream_window),
             draining_since: None,
-            deaf: false,
-            stray_since: now,
-            stray_bytes: 0,
+            failed_logins: 0,
+            stray_text: Minute::new(now),
             in_stray_text: false,
+            stray_acks: Minute::new(now),
             closed_reported: false,
             config,
         }
@@ -128,7 +129,7 @@ impl ServerConnection {
     pub fn receive(&mut self, now: Time, input: &[u8]) -> Result<(), ConnectionError> {
         self.wire.tick(now);
         let result = self.read(now, input);
-        self.deaf = !self.wants_input();
+        self.wire.set_listening(self.wants_input());
         self.report_closed(now);
         result
     }

@@ -1,7 +1,5 @@
 //! What the app server sent, taken to where it belongs.
 
-use std::time::Duration;
-
 use super::handshake::Stage;
 use super::upstream::Settled;
 use super::{AnswerToken, Habit, ServerConnection, ServerEvent, Unanswered};
@@ -21,8 +19,11 @@ const DUPLICATE: &str = "Message with the same id has been received before";
 /// Google's words for an ack of something that was not sent (fixture E17).
 const STRAY_ACK: &str = "Received acks for messages not sent over this connection";
 
-/// Text between stanzas that is passed over within a minute.
+/// Text between stanzas that is passed over within a minute (`docs/protocol.md` §12 #49).
 const STRAY_BYTES: usize = 1024;
+/// Acks of what was not sent that are answered within a minute: a peer that takes the answer for something to ack would
+/// never end.
+const STRAY_ACKS: usize = 1_000;
 
 impl ServerConnection {
     pub(super) fn read(&mut self, now: Time, mut input: &[u8]) -> Result<(), ConnectionError> {
@@ -62,13 +63,10 @@ impl ServerConnection {
             let used = given.saturating_sub(input.len());
             self.login_bytes = self.login_bytes.saturating_add(used);
             if self.login_bytes > self.config.login_bytes {
-                return Err(ConnectionError::protocol(
-                    StreamCondition::PolicyViolation,
-                    format!(
-                        "more than {} bytes before the login",
-                        self.config.login_bytes
-                    ),
-                ));
+                return Err(ConnectionError::policy(format!(
+                    "more than {} bytes before the login",
+                    self.config.login_bytes
+                )));
             }
         }
         Ok(received)
@@ -98,16 +96,10 @@ impl ServerConnection {
                 "text between stanzas",
             ));
         }
-        if now - self.stray_since >= Duration::from_secs(60) {
-            self.stray_since = now;
-            self.stray_bytes = 0;
-        }
-        self.stray_bytes = self.stray_bytes.saturating_add(bytes);
-        if self.stray_bytes > STRAY_BYTES {
-            return Err(ConnectionError::protocol(
-                StreamCondition::PolicyViolation,
-                format!("more than {STRAY_BYTES} bytes of text between stanzas within a minute"),
-            ));
+        if !self.stray_text.allows(now, bytes, STRAY_BYTES) {
+            return Err(ConnectionError::policy(format!(
+                "more than {STRAY_BYTES} bytes of text between stanzas within a minute"
+            )));
         }
         if !std::mem::replace(&mut self.in_stray_text, true) {
             self.emit(now, 0, ServerEvent::Ignored(Habit::StrayText));
@@ -117,10 +109,7 @@ impl ServerConnection {
 
     fn stanza(&mut self, now: Time, stanza: Stanza) -> Result<(), ConnectionError> {
         match stanza {
-            Stanza::Message(message) if self.stage == Stage::Bound => {
-                self.message(now, message);
-                Ok(())
-            }
+            Stanza::Message(message) if self.stage == Stage::Bound => self.message(now, message),
             Stanza::Message(_) => Err(ConnectionError::protocol(
                 StreamCondition::NotAuthorized,
                 "a message before the stream is bound",
@@ -143,19 +132,23 @@ impl ServerConnection {
         }
     }
 
-    fn message(&mut self, now: Time, stanza: MessageStanza) {
+    fn message(&mut self, now: Time, stanza: MessageStanza) -> Result<(), ConnectionError> {
         if self.wire.is_ending() {
-            return self.emit(now, 0, ServerEvent::Ignored(Habit::AfterClose));
+            self.emit(now, 0, ServerEvent::Ignored(Habit::AfterClose));
+            return Ok(());
         }
         let body = match stanza.gcm {
             Gcm::One(body) => body,
             // `docs/protocol.md` §12 #14.
             Gcm::Missing | Gcm::Several => {
                 let text = "InvalidJson: exactly one gcm element is required";
-                return self.bad_request(now, stanza.id.as_deref(), None, text);
+                self.bad_request(now, stanza.id.as_deref(), None, text);
+                return Ok(());
             }
         };
-        match FromAppServer::parse(&body, self.config.strict).map_err(|refusal| *refusal) {
+        let depth = self.config.limits.json_depth;
+        let parsed = FromAppServer::parse_within(&body, self.config.strict, depth);
+        match parsed.map_err(|refusal| *refusal) {
             Ok(FromAppServer::Downstream {
                 message_id,
                 message,
@@ -163,9 +156,10 @@ impl ServerConnection {
                 self.downstream(now, message_id, message, body.len());
             }
             Ok(FromAppServer::Ack { message_id, to }) => {
-                self.ack_received(now, stanza.id.as_deref(), &body, message_id, &to);
+                return self.ack_received(now, stanza.id.as_deref(), &body, &message_id, &to);
             }
             Ok(FromAppServer::Nack { message_id }) => {
+                let message_id = message_id.compact();
                 self.emit(now, 0, ServerEvent::Ignored(Habit::Nack { message_id }));
             }
             Err(Refusal::StanzaError { text }) => {
@@ -180,10 +174,13 @@ impl ServerConnection {
                 self.refuse(now, from.as_deref(), message_id, &code, &description);
             }
         }
+        Ok(())
     }
 
     fn downstream(&mut self, now: Time, message_id: MessageId, message: Downstream, bytes: usize) {
         let target = target_text(message.target());
+        // Ten thousand of them are remembered.
+        let message_id = message_id.compact();
         if self.draining_since.is_some() {
             let code = NackCode::ConnectionDraining;
             return self.refuse(now, Some(&target), message_id, &code, "");
@@ -210,10 +207,10 @@ impl ServerConnection {
         now: Time,
         stanza_id: Option<&str>,
         body: &Text,
-        message_id: MessageId,
+        message_id: &MessageId,
         to: &RegistrationToken,
-    ) {
-        match self.upstreams.settle(&message_id, to) {
+    ) -> Result<(), ConnectionError> {
+        match self.upstreams.settle(message_id, to) {
             Settled::Message(message) => {
                 self.emit(now, message.body().len(), ServerEvent::Acked(message));
             }
@@ -225,6 +222,7 @@ impl ServerConnection {
                 );
             }
             Settled::LateReceipt => {
+                let message_id = message_id.compact();
                 self.emit(
                     now,
                     0,
@@ -232,15 +230,21 @@ impl ServerConnection {
                 );
             }
             Settled::Nothing => {
+                if !self.stray_acks.allows(now, 1, STRAY_ACKS) {
+                    return Err(ConnectionError::policy(format!(
+                        "more than {STRAY_ACKS} acks of messages not sent over this connection within a minute"
+                    )));
+                }
                 let kind = StanzaErrorKind::NotAcceptable406;
                 self.stanza_error(kind, stanza_id, Some(body), STRAY_ACK);
                 let event = ServerEvent::Refused {
-                    message_id: Some(message_id),
+                    message_id: Some(message_id.compact()),
                     reason: STRAY_ACK.to_owned(),
                 };
                 self.emit(now, 0, event);
             }
         }
+        Ok(())
     }
 
     fn refuse(
@@ -258,8 +262,9 @@ impl ServerConnection {
             "" => code.as_str().to_owned(),
             description => format!("{}: {description}", code.as_str()),
         };
-        let message_id = Some(message_id);
-        self.emit(now, 0, ServerEvent::Refused { message_id, reason });
+        let bytes = reason.len();
+        let message_id = Some(message_id.compact());
+        self.emit(now, bytes, ServerEvent::Refused { message_id, reason });
     }
 
     fn bad_request(&mut self, now: Time, stanza_id: Option<&str>, body: Option<&Text>, text: &str) {

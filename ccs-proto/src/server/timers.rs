@@ -17,6 +17,7 @@ impl ServerConnection {
             self.handshake_deadline(),
             self.keep_alive_deadline(),
             self.dead_deadline(),
+            self.wire.stanza_deadline(),
             self.upstreams.next_overdue(self.config.ack_overdue),
             self.drain_deadline(),
             self.wire.close_deadline(self.config.close_timeout),
@@ -26,10 +27,10 @@ impl ServerConnection {
     /// Lets time pass. Calling it early or late does no harm: what is due is done, what is not is not.
     pub fn handle_timeout(&mut self, now: Time) {
         self.wire.tick(now);
-        if self.deaf {
-            self.deaf = !self.wants_input();
+        if self.wire.is_deaf() {
             self.wire.last_received = now;
         }
+        self.wire.set_listening(self.wants_input());
         if !self.is_closed() {
             if due(self.handshake_deadline(), now) {
                 let after = self.config.handshake_timeout;
@@ -37,6 +38,8 @@ impl ServerConnection {
             } else if due(self.dead_deadline(), now) {
                 let after = now - self.wire.last_received;
                 self.fail(ConnectionError::PeerSilent { after });
+            } else if due(self.wire.stanza_deadline(), now) {
+                self.fail(self.wire.stanza_overdue());
             }
             self.report_overdue(now);
             if due(self.drain_deadline(), now) {
@@ -73,7 +76,7 @@ impl ServerConnection {
     }
 
     fn dead_deadline(&self) -> Option<Time> {
-        let listening = self.takes_messages() && !self.deaf;
+        let listening = self.takes_messages() && !self.wire.is_deaf();
         let after = self.config.dead_after.filter(|_| listening)?;
         Some(self.wire.last_received + after)
     }

@@ -32,6 +32,8 @@ pub struct SessionConfig {
     pub queue_bytes: usize,
     /// Events that nobody took, at which nothing more is accepted or taken from connections. Default: 10,000.
     pub events: usize,
+    /// Bytes of them, at most. Default: 8 MiB.
+    pub events_bytes: usize,
 
     /// Waits before a refused message is sent again. Default: 1 s, doubling to 60 s (`docs/protocol.md` §6.1).
     pub retry: Backoff,
@@ -49,6 +51,8 @@ pub struct SessionConfig {
     pub stream_deaths: u32,
     /// Dead letters that are kept to look at; the oldest goes first. Default: 1,000.
     pub dead_letters: usize,
+    /// Bytes of them, at most. Default: 8 MiB.
+    pub dead_letters_bytes: usize,
 
     /// Waits before the next dial, after a refused dial or a lost connection. Default: 1 s, doubling to 5 minutes.
     pub reconnect: Backoff,
@@ -96,12 +100,14 @@ impl SessionConfig {
             queue_messages: 10_000,
             queue_bytes: 64 * 1024 * 1024,
             events: 10_000,
+            events_bytes: 8 * 1024 * 1024,
             retry: to_a_minute,
             attempts: 10,
             give_up_after: None,
             slow_down: Backoff::new(MINUTE, MINUTE.saturating_mul(10)),
             stream_deaths: 3,
             dead_letters: 1_000,
+            dead_letters_bytes: 8 * 1024 * 1024,
             reconnect: Backoff::new(SECOND, five_minutes),
             reconnect_tls: Backoff::new(SECOND.saturating_mul(30), five_minutes),
             reconnect_login: five_minutes,

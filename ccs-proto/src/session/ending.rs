@@ -130,8 +130,8 @@ impl Session {
         });
         SessionFinished {
             messages: left.collect(),
-            events: std::mem::take(&mut self.events).into(),
-            dead_letters: std::mem::take(&mut self.dead_letters).into(),
+            events: self.events.take_all(),
+            dead_letters: self.dead_letters.take_all(),
             undone,
         }
     }

@@ -134,6 +134,33 @@ pub enum SessionEvent {
     Ended,
 }
 
+/// What an event counts for where it waits, with nothing that the peer can make large.
+const EVENT_BYTES: usize = 256;
+
+impl SessionEvent {
+    /// What it holds in memory, roughly.
+    pub(super) fn weight(&self) -> usize {
+        let large = match self {
+            Self::NotStored { message } => message.stanza().len(),
+            Self::DeadLetter(dead) => dead.weight(),
+            Self::Settled {
+                outcome: Settlement::Refused(Refused::Nack(nack)),
+                ..
+            } => nack.body.len(),
+            Self::Settled {
+                outcome: Settlement::Refused(Refused::Stanza(error)),
+                ..
+            } => error.body.as_ref().map_or(0, |body| body.len()),
+            Self::Ignored(Ignored::Unreadable { body, .. }) => body.len(),
+            Self::Ignored(Ignored::StanzaError(error)) => {
+                error.body.as_ref().map_or(0, |body| body.len())
+            }
+            _ => 0,
+        };
+        large.saturating_add(EVENT_BYTES)
+    }
+}
+
 /// How an accepted message ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -240,6 +267,15 @@ pub struct DeadLetter {
     pub message: DeadMessage,
     /// Why it was given up.
     pub reason: DeadReason,
+}
+
+impl DeadLetter {
+    pub(super) fn weight(&self) -> usize {
+        match &self.message {
+            DeadMessage::Downstream(message) => message.stanza().len(),
+            DeadMessage::Received(received) => received.body().len(),
+        }
+    }
 }
 
 /// What can be given up.

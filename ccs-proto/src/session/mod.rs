@@ -29,10 +29,12 @@ mod deliveries;
 mod ending;
 mod event;
 mod incoming;
+mod outbox;
 mod outgoing;
 mod pace;
 #[cfg(ccs_planted)]
 mod planted;
+mod pool;
 mod queue;
 mod random;
 mod reconnect;
@@ -63,11 +65,12 @@ pub use router::{HandlerCounts, HandlerId, Router, Run, RunEnd, RunId};
 use crate::connection::earliest;
 use crate::ledger::ConnectionId;
 use crate::time::Time;
-use connections::Pool;
 use dedup::Remembered;
 use deliveries::Deliveries;
 use ending::Stage;
+use outbox::Outbox;
 use pace::Pace;
+use pool::Pool;
 use queue::Queue;
 use random::Random;
 use reconnect::Reconnect;
@@ -91,9 +94,9 @@ pub struct Session {
     deliveries: Deliveries,
     remembered: Remembered,
     stores: Stores,
-    dead_letters: VecDeque<DeadLetter>,
+    dead_letters: Outbox<DeadLetter>,
     commands: VecDeque<Command>,
-    events: VecDeque<SessionEvent>,
+    events: Outbox<SessionEvent>,
     /// A message came back for want of room.
     turned_away: bool,
     /// The windows of all connections are full, and it was said.
@@ -118,9 +121,9 @@ impl Session {
             deliveries: Deliveries::default(),
             remembered: Remembered::new(config.remembered_messages, config.remembered_bytes),
             stores: Stores::default(),
-            dead_letters: VecDeque::new(),
+            dead_letters: Outbox::new(config.dead_letters, config.dead_letters_bytes),
             commands: VecDeque::new(),
-            events: VecDeque::new(),
+            events: Outbox::new(config.events, config.events_bytes),
             turned_away: false,
             stalled: false,
             stage: Stage::Open,
@@ -146,8 +149,8 @@ impl Session {
     /// The next event.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<SessionEvent> {
-        let was_full = self.events.len() >= self.config.events;
-        let event = self.events.pop_front();
+        let was_full = self.events.is_full();
+        let event = self.events.pop();
         if was_full {
             self.turn();
         }
@@ -309,14 +312,16 @@ impl Session {
     }
 
     fn emit(&mut self, event: SessionEvent) {
-        self.events.push_back(event);
+        self.events.push(event.weight(), event);
+    }
+
+    fn look_at(&mut self, dead: DeadLetter) {
+        self.dead_letters.push(dead.weight(), dead);
+        self.dead_letters.trim();
     }
 
     fn keep_dead(&mut self, dead: DeadLetter) {
-        self.dead_letters.push_back(dead.clone());
-        while self.dead_letters.len() > self.config.dead_letters {
-            self.dead_letters.pop_front();
-        }
+        self.look_at(dead.clone());
         self.emit(SessionEvent::DeadLetter(dead));
     }
 }

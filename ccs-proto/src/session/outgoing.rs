@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Session;
 use super::command::{Command, Forgotten};
-use super::connections::Slot;
 use super::event::{DeadReason, Refused, SessionEvent, Settlement, SubmitError};
+use super::pool::Slot;
 use super::queue::Place;
 use super::retry::{self, Next};
 use super::storing::Pending;
@@ -100,7 +100,7 @@ impl Session {
     }
 
     pub(super) fn takes_events(&self) -> bool {
-        self.events.len() < self.config.events
+        !self.events.is_full()
     }
 
     pub(super) fn note_room(&mut self) {

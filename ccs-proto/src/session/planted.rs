@@ -2,8 +2,8 @@
 //! feature: no build of anybody else has them.
 
 use super::Session;
-use super::connections::Slot;
 use super::deliveries::DeliveryKey;
+use super::pool::Slot;
 use super::queue::Place;
 use crate::client::AckToken;
 use crate::message::EncodedDownstream;

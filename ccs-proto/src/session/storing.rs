@@ -105,10 +105,7 @@ impl Session {
                 if let DeadMessage::Received(received) = &dead.message {
                     self.remember(&DeliveryKey::of(received));
                 }
-                self.dead_letters.push_back(*dead);
-                while self.dead_letters.len() > self.config.dead_letters {
-                    self.dead_letters.pop_front();
-                }
+                self.look_at(*dead);
             }
         }
         self.turn();

@@ -134,7 +134,6 @@ impl Framer {
     }
 
     /// Whether an element, the header or the declaration has begun and not ended.
-    #[cfg(any(test, feature = "internals"))]
     #[must_use]
     pub fn is_mid_element(&self) -> bool {
         self.mid_unit
@@ -221,10 +220,10 @@ impl Framer {
                 } else if is_white_space(first) {
                     *space = space.saturating_add(take_run(input, is_white_space));
                     *declaration &= *restarted;
-                    if *space > self.limits.stanza {
+                    if *space > self.limits.white_space {
                         return Err(TooLarge {
                             what: "bytes of white space before the stream header",
-                            limit: self.limits.stanza,
+                            limit: self.limits.white_space,
                         });
                     }
                     return Ok(None);

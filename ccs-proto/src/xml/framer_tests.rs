@@ -232,6 +232,7 @@ fn limits_on_the_byte() {
         stanza: 40,
         depth: 3,
         name: 5,
+        white_space: 40,
         ..XmlLimits::default()
     };
     let too_large = |what, limit| Some(Failed(TooLarge { what, limit }));

@@ -42,6 +42,10 @@ pub struct XmlLimits {
     pub name: usize,
     /// Bytes of one attribute value as it is written.
     pub attribute_value: usize,
+    /// Bytes of one run of text or CDATA section as it is written.
+    pub text: usize,
+    /// Bytes of white space before the stream header, and between two elements within a minute.
+    pub white_space: usize,
 }
 
 impl Default for XmlLimits {
@@ -53,6 +57,8 @@ impl Default for XmlLimits {
             namespaces: 8,
             name: 256,
             attribute_value: 8192,
+            text: 65_536,
+            white_space: 1024,
         }
     }
 }

@@ -7,10 +7,11 @@ use memchr::memchr;
 use quick_xml::name::NamespaceResolver;
 
 use super::XmlError::{self, NotWellFormed, Restricted, UnsupportedEncoding};
+use super::XmlLimits;
 use super::chars::{find_illegal, is_white_space};
 use super::tag::{self, Ns, Tag, at_most};
+use super::unescape::Run;
 use super::work::looked_at;
-use super::{XmlLimits, unescape};
 
 /// Reads the elements of one stream; what the stream header declared holds for all of them.
 #[derive(Debug)]
@@ -52,6 +53,13 @@ pub enum Item<'a> {
     /// Character data: a run of text or one CDATA section. Several can follow one another.
     Text(Cow<'a, str>),
     /// The end of the innermost open element.
+    End,
+}
+
+// An item whose text is not read yet.
+enum Raw<'a> {
+    Start(Tag<'a>),
+    Text(Run<'a>),
     End,
 }
 
@@ -116,11 +124,18 @@ impl<'a> Cursor<'_, 'a> {
         reason = "an iterator of results goes on after an error"
     )]
     pub fn next(&mut self) -> Result<Option<Item<'a>>, XmlError> {
-        let result = self.advance();
-        if let Err(error) = &result {
-            self.state = State::Failed(error.clone());
-        }
-        result
+        let result = self.advance().and_then(|raw| {
+            Ok(match raw {
+                None => None,
+                Some(Raw::Start(tag)) => Some(Item::Start(tag)),
+                Some(Raw::Text(run)) => {
+                    let text = run.read(run.raw().len(), &mut self.reader.spare)?;
+                    Some(Item::Text(text))
+                }
+                Some(Raw::End) => Some(Item::End),
+            })
+        });
+        self.keep_failure(result)
     }
 
     /// After a start: goes on to behind its end, and checks all the same.
@@ -133,15 +148,38 @@ impl<'a> Cursor<'_, 'a> {
     /// After a start: its character data, without that of elements inside it, up to behind its end. Borrowed if it is
     /// one run without a reference.
     pub fn text(&mut self) -> Result<Cow<'a, str>, XmlError> {
+        let result = self.collect_text();
+        self.keep_failure(result)
+    }
+
+    // A copy has room at once for all that can follow, and further runs go straight into it: the framer may hold the
+    // element as well, and a peer that writes many runs must not be held a third of it for.
+    fn collect_text(&mut self) -> Result<Cow<'a, str>, XmlError> {
         let mut text = Cow::Borrowed("");
         loop {
-            match self.next()? {
-                Some(Item::Start(_)) => self.skip()?,
-                Some(Item::Text(run)) if text.is_empty() => text = run,
-                Some(Item::Text(run)) => text.to_mut().push_str(&run),
-                Some(Item::End) | None => return Ok(text),
+            let room = self.element.len().saturating_sub(self.position);
+            match (self.advance()?, &mut text) {
+                (Some(Raw::Start(_)), _) => self.skip()?,
+                (Some(Raw::Text(run)), Cow::Borrowed("")) => {
+                    text = run.read(room, &mut self.reader.spare)?;
+                }
+                (Some(Raw::Text(run)), Cow::Borrowed(first)) => {
+                    let mut all = String::with_capacity(first.len().saturating_add(room));
+                    all.push_str(first);
+                    run.push(&mut all)?;
+                    text = Cow::Owned(all);
+                }
+                (Some(Raw::Text(run)), Cow::Owned(all)) => run.push(all)?,
+                (Some(Raw::End) | None, _) => return Ok(text),
             }
         }
+    }
+
+    fn keep_failure<T>(&mut self, result: Result<T, XmlError>) -> Result<T, XmlError> {
+        if let Err(error) = &result {
+            self.state = State::Failed(error.clone());
+        }
+        result
     }
 
     /// Takes back the memory of a text that is done with, for the next one.
@@ -149,7 +187,7 @@ impl<'a> Cursor<'_, 'a> {
         self.reader.spare = text;
     }
 
-    fn advance(&mut self) -> Result<Option<Item<'a>>, XmlError> {
+    fn advance(&mut self) -> Result<Option<Raw<'a>>, XmlError> {
         match &self.state {
             State::Failed(error) => return Err(error.clone()),
             State::Done => return Ok(None),
@@ -172,13 +210,14 @@ impl<'a> Cursor<'_, 'a> {
                 looked_at(end);
                 self.pass(end);
                 let text = rest.get(..end).unwrap_or(rest);
-                Item::Text(unescape::text(text, &mut self.reader.spare)?)
+                self.check_text(text)?;
+                Raw::Text(Run::Text(text))
             }
         };
         Ok(Some(item))
     }
 
-    fn start_tag(&mut self, rest: &'a str) -> Result<Item<'a>, XmlError> {
+    fn start_tag(&mut self, rest: &'a str) -> Result<Raw<'a>, XmlError> {
         let Some((content, empty, after)) = split_tag(rest)? else {
             return Err(NotWellFormed("a tag without an end"));
         };
@@ -200,10 +239,10 @@ impl<'a> Cursor<'_, 'a> {
             .push((start, start.saturating_add(name.len())));
         self.position = self.element.len().saturating_sub(after.len());
         self.state = if empty { State::Empty } else { State::Inside };
-        Ok(Item::Start(tag))
+        Ok(Raw::Start(tag))
     }
 
-    fn end_tag(&mut self, rest: &'a str) -> Result<Item<'a>, XmlError> {
+    fn end_tag(&mut self, rest: &'a str) -> Result<Raw<'a>, XmlError> {
         let end = memchr(b'>', rest.as_bytes()).ok_or(NotWellFormed("a tag without an end"))?;
         let content = rest.get(2..end).unwrap_or_default();
         let expected = match self.reader.open.last() {
@@ -220,7 +259,7 @@ impl<'a> Cursor<'_, 'a> {
         self.close()
     }
 
-    fn cdata(&mut self, rest: &'a str) -> Result<Item<'a>, XmlError> {
+    fn cdata(&mut self, rest: &'a str) -> Result<Raw<'a>, XmlError> {
         let Some(section) = rest.strip_prefix("<![CDATA[") else {
             return Err(Restricted("a comment or a document type"));
         };
@@ -230,12 +269,17 @@ impl<'a> Cursor<'_, 'a> {
         let Some((text, after)) = section.split_once("]]>") else {
             return Err(NotWellFormed("a CDATA section without an end"));
         };
+        self.check_text(text)?;
         looked_at(text.len());
         self.position = self.element.len().saturating_sub(after.len());
-        Ok(Item::Text(unescape::line_ends(text)))
+        Ok(Raw::Text(Run::Cdata(text)))
     }
 
-    fn close(&mut self) -> Result<Item<'a>, XmlError> {
+    fn check_text(&self, text: &str) -> Result<(), XmlError> {
+        at_most(text.len(), self.reader.limits.text, "bytes of text")
+    }
+
+    fn close(&mut self) -> Result<Raw<'a>, XmlError> {
         self.state = State::Inside;
         self.reader.open.pop();
         self.reader.resolver.pop();
@@ -245,7 +289,7 @@ impl<'a> Cursor<'_, 'a> {
             }
             self.state = State::Done;
         }
-        Ok(Item::End)
+        Ok(Raw::End)
     }
 
     fn pass(&mut self, bytes: usize) {

@@ -3,6 +3,7 @@ use super::XmlError::{
     BadNamespacePrefix, NotWellFormed, Restricted, TooLarge, UnsupportedEncoding,
 };
 use super::reader_tests::{items, reader};
+use super::{Reader, XmlLimits};
 
 #[track_caller]
 fn refused(element: impl AsRef<[u8]>, error: XmlError) {
@@ -257,6 +258,24 @@ fn limits_on_the_number() {
     let value = |length| format!("<a b='{}'/>", "v".repeat(length));
     good(value(8192));
     refused(value(8193), too_large("bytes of an attribute value", 8192));
+    let mut reader = Reader::new(XmlLimits {
+        text: 5,
+        ..XmlLimits::default()
+    });
+    let texts = too_large("bytes of text", 5);
+    for (run, good) in [
+        ("1234", true),
+        ("&lt;5", true),
+        ("12345", true),
+        ("12345<b/>67890<![CDATA[12345]]>", true),
+        ("123456", false),
+        ("&lt;56", false),
+        ("<![CDATA[123456]]>", false),
+    ] {
+        let read = items(&mut reader, format!("<a>{run}</a>").as_bytes()).map(drop);
+        let expected = if good { Ok(()) } else { Err(texts.clone()) };
+        assert_eq!(read, expected, "{run}");
+    }
     let element = |length: usize| format!("<a>{}</a>", "x".repeat(length - 7));
     good(element(65_536));
     refused(element(65_537), too_large("bytes of an element", 65_536));

@@ -9,75 +9,114 @@ use super::XmlError::{self, NotWellFormed, Restricted};
 use super::chars::{is_ncname, is_xml_char};
 use super::work::looked_at;
 
-/// The text between two tags. If it has to be copied, the copy takes the memory of `spare`.
-pub fn text<'t>(raw: &'t str, spare: &mut String) -> Result<Cow<'t, str>, XmlError> {
-    let bytes = raw.as_bytes();
-    looked_at(bytes.len().saturating_mul(2));
-    let ends_cdata = |at| {
-        bytes
-            .get(..at)
-            .is_some_and(|before| before.ends_with(b"]]"))
-    };
-    if memchr_iter(b'>', bytes).any(ends_cdata) {
-        return Err(NotWellFormed("`]]>` in text"));
-    }
-    if memchr2(b'&', b'\r', bytes).is_none() {
-        return Ok(Cow::Borrowed(raw));
-    }
-    match line_ends(raw) {
-        Cow::Borrowed(raw) => references(raw, spare),
-        Cow::Owned(raw) => Ok(Cow::Owned(references(&raw, spare)?.into_owned())),
-    }
+/// A run of character data as it is written.
+#[derive(Debug, Clone, Copy)]
+pub enum Run<'t> {
+    /// Between two tags.
+    Text(&'t str),
+    /// Inside a CDATA section: only line ends are changed.
+    Cdata(&'t str),
 }
 
-// Text is copied as text, so nothing has to be proved to be UTF-8 a second time.
-fn references<'t>(raw: &'t str, spare: &mut String) -> Result<Cow<'t, str>, XmlError> {
-    let Some((plain, mut rest)) = split_at_reference(raw) else {
-        return Ok(Cow::Borrowed(raw));
-    };
-    looked_at(raw.len());
-    // A reference is never shorter than what it stands for, so this is the one allocation.
-    let mut out = std::mem::take(spare);
-    out.clear();
-    out.reserve(raw.len());
-    out.push_str(plain);
-    loop {
-        rest = reference(rest, &mut out)?;
-        let Some((plain, after)) = split_at_reference(rest) else {
-            out.push_str(rest);
-            return Ok(Cow::Owned(out));
+impl<'t> Run<'t> {
+    /// What is meant. If it has to be copied, the copy takes the memory of `spare`, and has room for `room` bytes.
+    pub fn read(self, room: usize, spare: &mut String) -> Result<Cow<'t, str>, XmlError> {
+        let raw = self.raw();
+        let change = self.find_change(raw);
+        looked_at(change.unwrap_or(raw.len()));
+        if change.is_none() {
+            self.check()?;
+            return Ok(Cow::Borrowed(raw));
+        }
+        let mut out = std::mem::take(spare);
+        out.clear();
+        if out.capacity() < room {
+            // A string that grows holds its old memory beside the new, and this one is empty.
+            drop(out);
+            out = String::with_capacity(room);
+        }
+        self.push(&mut out)?;
+        Ok(Cow::Owned(out))
+    }
+
+    /// Appends what is meant, which is never longer than what is written.
+    pub fn push(self, out: &mut String) -> Result<(), XmlError> {
+        self.check()?;
+        let mut rest = self.raw();
+        looked_at(rest.len());
+        while let Some((plain, change)) = self
+            .find_change(rest)
+            .and_then(|at| rest.split_at_checked(at))
+        {
+            out.push_str(plain);
+            rest = match change.strip_prefix('\r') {
+                Some(after) => {
+                    out.push('\n');
+                    after.strip_prefix('\n').unwrap_or(after)
+                }
+                None => reference(change, out)?,
+            };
+        }
+        out.push_str(rest);
+        Ok(())
+    }
+
+    /// The run as it is written.
+    pub const fn raw(self) -> &'t str {
+        match self {
+            Self::Text(raw) | Self::Cdata(raw) => raw,
+        }
+    }
+
+    fn find_change(self, raw: &str) -> Option<usize> {
+        match self {
+            Self::Text(_) => memchr2(b'&', b'\r', raw.as_bytes()),
+            Self::Cdata(_) => memchr(b'\r', raw.as_bytes()),
+        }
+    }
+
+    fn check(self) -> Result<(), XmlError> {
+        let Self::Text(raw) = self else { return Ok(()) };
+        let bytes = raw.as_bytes();
+        looked_at(bytes.len());
+        let ends_cdata = |at| {
+            bytes
+                .get(..at)
+                .is_some_and(|before| before.ends_with(b"]]"))
         };
-        out.push_str(plain);
-        rest = after;
+        if memchr_iter(b'>', bytes).any(ends_cdata) {
+            return Err(NotWellFormed("`]]>` in text"));
+        }
+        Ok(())
     }
-}
-
-fn split_at_reference(text: &str) -> Option<(&str, &str)> {
-    memchr(b'&', text.as_bytes()).and_then(|at| text.split_at_checked(at))
-}
-
-/// What stands in a CDATA section: only its line ends are changed.
-pub fn line_ends(raw: &str) -> Cow<'_, str> {
-    looked_at(raw.len());
-    if memchr(b'\r', raw.as_bytes()).is_none() {
-        return Cow::Borrowed(raw);
-    }
-    Cow::Owned(raw.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
 /// The value of an attribute. White space that was not written as a reference becomes a space.
 pub fn attribute(raw: &str) -> Result<Cow<'_, str>, XmlError> {
+    let is_change = |byte: u8| matches!(byte, b'&' | b'\t' | b'\n' | b'\r');
     looked_at(raw.len());
-    if !raw
-        .bytes()
-        .any(|byte| matches!(byte, b'&' | b'\t' | b'\n' | b'\r'))
-    {
+    if !raw.bytes().any(is_change) {
         return Ok(Cow::Borrowed(raw));
     }
-    let raw = raw.replace("\r\n", " ").replace(['\t', '\n', '\r'], " ");
-    Ok(Cow::Owned(
-        references(&raw, &mut String::new())?.into_owned(),
-    ))
+    looked_at(raw.len());
+    let mut out = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((plain, change)) = rest
+        .bytes()
+        .position(is_change)
+        .and_then(|at| rest.split_at_checked(at))
+    {
+        out.push_str(plain);
+        rest = if change.starts_with('&') {
+            reference(change, &mut out)?
+        } else {
+            out.push(' ');
+            let after = change.strip_prefix("\r\n");
+            after.or_else(|| change.get(1..)).unwrap_or_default()
+        };
+    }
+    out.push_str(rest);
+    Ok(Cow::Owned(out))
 }
 
 // Takes one reference, which the text begins with.

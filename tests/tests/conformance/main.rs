@@ -21,6 +21,7 @@ mod one_task;
 mod runtime;
 mod script;
 mod secrets;
+mod service;
 mod window;
 
 /// The cases of one runtime. Those of `both` are run over a pipe in memory and over TLS, the others as they say.
@@ -176,6 +177,15 @@ suite! {
             a_believed_server_is_spoken_to
             nothing_is_said_to_a_server_that_is_not_believed
             a_private_authority_is_believed_only_when_it_is_named;
+        service:
+            what_was_in_flight_on_a_cut_connection_goes_out_again
+            a_drained_connection_finishes_beside_the_next_one
+            a_refusal_for_a_while_is_tried_again_and_one_for_good_is_told
+            a_handler_decides_and_one_that_says_nothing_gets_it_again
+            each_kind_has_its_handler_and_a_panic_or_a_hang_is_a_try
+            a_dropped_send_is_taken_back_and_one_that_was_submitted_is_not
+            a_shutdown_finishes_what_it_has_and_tells_what_is_left
+            dropping_every_handle_ends_the_service_in_order;
         cancel_client:
             connecting_may_be_dropped_anywhere
             connecting_by_hand_may_be_dropped_anywhere;

@@ -2,3 +2,13 @@
 //! `docs/threats.md`; a test's name begins with its row.
 
 mod admission;
+mod attacked;
+mod json;
+mod limits;
+mod login;
+mod memory;
+mod peer;
+mod places;
+mod table;
+mod time;
+mod xml;
