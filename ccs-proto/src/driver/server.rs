@@ -62,7 +62,10 @@ impl Login {
     ///
     /// # Errors
     /// Why the connection ended before.
-    pub async fn decide<F, D>(mut self, mut decide: F) -> Result<(Peer, PeerEvents), ConnectionError>
+    pub async fn decide<F, D>(
+        mut self,
+        mut decide: F,
+    ) -> Result<(Peer, PeerEvents), ConnectionError>
     where
         F: FnMut(&AuthRequest) -> D,
         D: Future<Output = Verdict>,
