@@ -60,6 +60,10 @@ fn read_by_rxml(document: &[u8]) -> Result<Vec<Event>, EndOrError> {
 
 /// What roxmltree reads, a parser of whole documents. `None` where `DIFFERENCES.md` says that it is wrong.
 pub(crate) fn by_roxmltree(document: &str) -> Option<Result<Vec<Event>, String>> {
+    // A carriage return right before a reference.
+    if document.contains("\r&") {
+        return None;
+    }
     let read = read_by_roxmltree(document);
     // An element with the prefix `xml`.
     let known = "an unknown namespace prefix 'xml'";
