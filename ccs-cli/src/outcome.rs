@@ -23,9 +23,15 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Prints the outcome of one message and counts it. `connected`: there was a connection, so that one whose outcome
-    /// never came may have arrived.
-    pub fn report(&mut self, to: &str, result: Result<Sent, SendError>, connected: bool) {
+    /// Prints the outcome of one message and counts it. `id` is the message's, if it had one of its own; `connected`: there
+    /// was a connection, so that a message whose outcome never came may have arrived.
+    pub fn report(
+        &mut self,
+        id: Option<&MessageId>,
+        to: &str,
+        result: Result<Sent, SendError>,
+        connected: bool,
+    ) {
         let error = match result {
             Ok(sent) => {
                 self.accepted += 1;
@@ -66,10 +72,6 @@ impl Tally {
             }
             error => {
                 self.wrong += 1;
-                let id = match &error {
-                    SendError::Duplicate(message) => message.message_id(),
-                    _ => None,
-                };
                 answer("error", id, to)
                     .with("error", error.to_string())
                     .print();
@@ -107,12 +109,9 @@ impl Tally {
     }
 
     /// A message that was not sent, for sure.
-    pub fn unsent(&mut self, id: Option<&str>, to: &str) {
+    pub fn unsent(&mut self, id: Option<&MessageId>, to: &str) {
         self.unsent += 1;
-        Line::new("unsent")
-            .maybe("message_id", id)
-            .with("to", to)
-            .print();
+        answer("unsent", id, to).print();
     }
 
     fn gone(&mut self, may_have_arrived: bool, id: Option<&MessageId>, to: &str) {
@@ -120,7 +119,7 @@ impl Tally {
             self.unknown += 1;
             answer("unknown", id, to).print();
         } else {
-            self.unsent(id.map(MessageId::as_str), to);
+            self.unsent(id, to);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ccs_tokio::proto::driver::service::SendError;
-use ccs_tokio::{Downstream, Inbound, Sent, Service};
+use ccs_tokio::{Downstream, Inbound, MessageId, Sent, Service};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
@@ -14,7 +14,8 @@ use crate::watch::Watch;
 /// Messages that are under way at once: two windows, so that one is full at all times and none waits for long.
 const AT_ONCE: usize = 200;
 
-type Outcome = (String, Result<Sent, SendError>);
+/// The id, if the message had one of its own, what it was addressed to, and what became of it.
+type Outcome = (Option<MessageId>, String, Result<Sent, SendError>);
 
 pub struct Sending {
     service: Service,
@@ -58,9 +59,9 @@ impl Sending {
             self.step().await;
         }
         let to = message.target().to_string();
+        let id = message.message_id().cloned();
         if self.is_over() {
-            let id = message.message_id().map(ToString::to_string);
-            return self.tally.unsent(id.as_deref(), &to);
+            return self.tally.unsent(id.as_ref(), &to);
         }
         let (service, late, timeout) = (self.service.clone(), self.late.0.clone(), self.timeout);
         self.waiting.spawn(async move {
@@ -73,7 +74,7 @@ impl Sending {
                     sending.await
                 }
             };
-            (to, result)
+            (id, to, result)
         });
     }
 
@@ -109,8 +110,9 @@ impl Sending {
     }
 
     fn report(&mut self, outcome: Result<Outcome, JoinError>) {
-        if let Ok((to, result)) = outcome {
-            self.tally.report(&to, result, self.watch.was_connected());
+        if let Ok((id, to, result)) = outcome {
+            let connected = self.watch.was_connected();
+            self.tally.report(id.as_ref(), &to, result, connected);
         }
     }
 }
