@@ -44,11 +44,15 @@ impl Books {
         let place = self.arrivals;
         let draining = self.is_draining(connection);
         let key = (from, id);
-        let upward = self.deliveries.entry(key).or_default();
+        let upward = self.deliveries.entry(key.clone()).or_default();
         upward.copies.entry(connection).or_default().0 += 1;
         upward.places.entry(connection).or_insert(place);
+        let waits = self.lanes.contains_key(&key.0);
         if draining {
             self.see(Sight::SentToDraining);
+        }
+        if waits {
+            self.see(Sight::DeviceWaits);
         }
     }
 
