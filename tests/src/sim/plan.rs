@@ -118,13 +118,13 @@ impl Plan {
                 whats.push((later, What::Cancel(number)));
             }
         }
-        if settings.window == 100 && dice.percent(20) {
+        if settings.window == 100 && dice.percent(25) {
             let at = dice.millis(1_000, span * 1_000);
             for _ in 0..110 {
                 let message = Message::small(dice.below(settings.devices));
                 whats.push((at, What::Submit(message)));
             }
-            let soon = at + dice.millis(0, 500);
+            let soon = at + dice.millis(100, 2_000);
             whats.push((soon, What::Fault(Fault::Drain)));
         }
         for _ in 0..dice.index(25) {

@@ -142,8 +142,9 @@ impl World {
         let name = match forgotten {
             Forgotten::Downstream(id) => Name::Message(id.to_string()),
             Forgotten::Handled(handled) => {
-                self.books.see(Sight::ForgottenCopy);
-                Name::Delivery(key(&handled))
+                let key = key(&handled);
+                self.books.delivery_forgotten(&key);
+                Name::Delivery(key)
             }
             other => unreachable!("{other:?}"),
         };
