@@ -122,6 +122,15 @@ impl Plan {
                 whats.push((later, What::Cancel(number)));
             }
         }
+        if settings.window == 100 && dice.percent(25) {
+            let at = dice.millis(1_000, span * 1_000);
+            for _ in 0..110 {
+                let message = Message::small(dice.below(settings.devices));
+                whats.push((at, What::Submit(message)));
+            }
+            let soon = at + dice.millis(100, 2_000);
+            whats.push((soon, What::Fault(Fault::Drain)));
+        }
         for _ in 0..dice.index(25) {
             let at = dice.millis(0, span * 1_000);
             let burst = if dice.percent(10) {
@@ -165,6 +174,18 @@ impl Plan {
 
     pub(super) fn numbers(&self) -> Vec<usize> {
         self.actions.iter().map(|action| action.number).collect()
+    }
+}
+
+impl Message {
+    fn small(device: u64) -> Self {
+        Self {
+            device,
+            time_to_live: None,
+            own_id: true,
+            receipt: false,
+            killer: None,
+        }
     }
 }
 
