@@ -4,4 +4,5 @@ pub mod canary;
 pub mod fixture;
 pub mod pair;
 pub mod pipe;
+pub mod sim;
 pub mod transcript;

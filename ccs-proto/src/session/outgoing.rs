@@ -211,7 +211,6 @@ impl Session {
             (Some(super::Planted::DuplicateIsRefused), Next::Acked) => Next::GiveUp,
             (_, next) => next,
         };
-        entry.unknown = false;
         match next {
             Next::Acked => self.acked(number, None),
             Next::GiveUp => self.refuse(number, nack),

@@ -1,0 +1,207 @@
+//! What a seed stands for: the settings, what is sent, and what goes wrong when. A plan is a list, so that a failing one
+//! can be made shorter.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::faults::{Fault, Kind};
+
+/// One thing that happens at its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Action {
+    pub(super) at: Duration,
+    /// Its name, under which it draws from the dice.
+    pub(super) number: usize,
+    pub(super) what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum What {
+    /// The application submits a message.
+    Submit(Message),
+    /// The application takes back a message that it submitted, the one of this number.
+    Cancel(usize),
+    /// A device sends.
+    Device(u64),
+    Fault(Fault),
+}
+
+/// A message to a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) device: u64,
+    pub(super) time_to_live: Option<Duration>,
+    pub(super) own_id: bool,
+    pub(super) receipt: bool,
+    pub(super) killer: Option<Killer>,
+}
+
+/// What a message does to the stream that it is sent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Killer {
+    /// The endpoint ends the stream with an error.
+    StreamError,
+    /// The connection is lost.
+    Cut,
+}
+
+/// The settings that matter.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) window: usize,
+    pub(super) connections: usize,
+    pub(super) draining_connections: usize,
+    pub(super) attempts: u32,
+    pub(super) give_up_after: Option<Duration>,
+    pub(super) queue_messages: usize,
+    pub(super) upstream_messages: usize,
+    pub(super) remembered_messages: usize,
+    pub(super) handlers: usize,
+    pub(super) devices: u64,
+    /// The endpoint knows a message that it took, on whatever connection its copy comes.
+    pub(super) remembers_ids: bool,
+    /// How fast it answers, in milliseconds.
+    pub(super) answers_within: u64,
+    /// Of so many in a hundred messages the answer is a nack of some code or other.
+    pub(super) nacks: u64,
+    /// Of so many in a hundred runs a handler does something else than ack.
+    pub(super) handler_trouble: u64,
+    /// Of so many in a hundred records the store refuses to keep them at first.
+    pub(super) store_trouble: u64,
+    #[cfg(ccs_planted)]
+    pub(super) planted: Option<ccs_proto::session::Planted>,
+}
+
+/// A whole run.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) seed: u64,
+    pub(super) settings: Settings,
+    pub(super) actions: Vec<Action>,
+}
+
+impl Plan {
+    pub(super) fn of(seed: u64) -> Self {
+        let mut dice = Dice::of(seed, &[1]);
+        let settings = Settings::of(&mut dice);
+        let span = *dice.pick(&[20, 120, 1_200]);
+        let mut whats = Vec::new();
+        let killers = dice.percent(15);
+        let lives = dice.percent(40);
+        let cancels = dice.percent(30);
+        let submits = 3 + dice.index(if settings.window == 100 { 30 } else { 25 });
+        for number in 0..submits {
+            let at = dice.millis(0, span * 1_000);
+            let burst = if dice.percent(8) {
+                settings.window + dice.index(settings.window / 2 + 2)
+            } else {
+                1
+            };
+            for _ in 0..burst {
+                let killer = (killers && dice.percent(6)).then(|| {
+                    let cut = dice.percent(30);
+                    if cut {
+                        Killer::Cut
+                    } else {
+                        Killer::StreamError
+                    }
+                });
+                let message = Message {
+                    device: dice.below(settings.devices),
+                    time_to_live: (lives && dice.percent(40))
+                        .then(|| Duration::from_secs(*dice.pick(&[0, 5, 60, 3_600]))),
+                    own_id: dice.percent(50),
+                    receipt: dice.percent(20),
+                    killer,
+                };
+                whats.push((at, What::Submit(message)));
+            }
+            if cancels && dice.percent(10) {
+                let later = at + dice.millis(0, 5_000);
+                whats.push((later, What::Cancel(number)));
+            }
+        }
+        for _ in 0..dice.index(25) {
+            let at = dice.millis(0, span * 1_000);
+            let burst = if dice.percent(10) {
+                1 + dice.index(12)
+            } else {
+                1
+            };
+            for _ in 0..burst {
+                whats.push((at, What::Device(dice.below(settings.devices))));
+            }
+        }
+        // Few kinds in one run, so that each gets far (swarm testing, Groce et al. 2012).
+        let kinds: Vec<Kind> = {
+            let all = Kind::ALL.iter().copied();
+            let share = *dice.pick(&[0, 5, 15, 40]);
+            all.filter(|_| dice.percent(share)).collect()
+        };
+        if !kinds.is_empty() {
+            for _ in 0..1 + dice.index(10) {
+                let at = dice.millis(0, span * 1_000);
+                let fault = Fault::of(*dice.pick(&kinds), &mut dice);
+                whats.push((at, What::Fault(fault)));
+            }
+        }
+        whats.sort_by_key(|(at, _)| *at);
+        let actions = whats.into_iter().enumerate();
+        let actions = actions.map(|(number, (at, what))| Action { at, number, what });
+        Self {
+            seed,
+            settings,
+            actions: actions.collect(),
+        }
+    }
+
+    /// The same with these actions only.
+    pub(super) fn keeping(&self, kept: &[usize]) -> Self {
+        let mut plan = self.clone();
+        plan.actions.retain(|action| kept.contains(&action.number));
+        plan
+    }
+
+    pub(super) fn numbers(&self) -> Vec<usize> {
+        self.actions.iter().map(|action| action.number).collect()
+    }
+}
+
+impl Settings {
+    fn of(dice: &mut Dice) -> Self {
+        let mostly = |dice: &mut Dice, usual: usize, others: &[usize]| {
+            if dice.percent(70) {
+                usual
+            } else {
+                *dice.pick(others)
+            }
+        };
+        Self {
+            window: *dice.pick(&[1, 2, 2, 3, 3, 5, 8, 8, 100]),
+            connections: mostly(dice, 1, &[2, 3]),
+            draining_connections: mostly(dice, 4, &[1, 2]),
+            attempts: *dice.pick(&[2, 3, 10]),
+            give_up_after: dice.percent(15).then(|| dice.seconds(5, 600)),
+            queue_messages: mostly(dice, 1_000, &[3, 10, 50]),
+            upstream_messages: mostly(dice, 1_000, &[1, 3, 10]),
+            remembered_messages: mostly(dice, 1_000, &[1_000, 1_000, 3]),
+            handlers: *dice.pick(&[1, 2, 8, 64]),
+            devices: 1 + dice.below(4),
+            remembers_ids: dice.percent(50),
+            answers_within: *dice.pick(&[0, 20, 500, 5_000, 60_000]),
+            nacks: *dice.pick(&[0, 0, 5, 20, 60]),
+            handler_trouble: *dice.pick(&[0, 0, 10, 50]),
+            store_trouble: *dice.pick(&[0, 0, 10, 50]),
+            #[cfg(ccs_planted)]
+            planted: None,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.as_secs_f64();
+        write!(f, "{:>5}  at {at:.3} s  {:?}", self.number, self.what)
+    }
+}
