@@ -13,7 +13,9 @@ pub(crate) fn by_rxml(whole: &[u8]) -> Option<Result<Vec<Event>, String>> {
     let document = document.unwrap_or(whole).trim_ascii_start();
     // A carriage return that is no part of a line end.
     let bare = |pair: &[u8]| matches!(pair, [b'\r', after] if *after != b'\n');
-    if document.windows(2).any(bare) || document.ends_with(b"\r") {
+    // A line end behind a bracket, which could have been the end of a CDATA section.
+    let bracket = |pair: &[u8]| pair == b"]\r";
+    if document.ends_with(b"\r") || document.windows(2).any(|pair| bare(pair) || bracket(pair)) {
         return None;
     }
     match read_by_rxml(document) {

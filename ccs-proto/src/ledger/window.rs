@@ -217,6 +217,7 @@ mod tests {
         window.reserve().unwrap();
         window.enqueue(2, 2).unwrap();
         window.reserve().unwrap();
+        assert_eq!((window.in_flight(), window.queued()), (1, 1));
         assert_eq!(window.capacity(), 0);
         assert_eq!(window.reserve(), Err(Full));
         window.give_back();
