@@ -189,7 +189,7 @@ impl World {
                 Ok(id) => {
                     let id = id.to_string();
                     self.note(|| format!("submitted {id}"));
-                    self.books.submitted(&id, number, life, killer);
+                    self.books.submitted(&id, life, killer);
                     self.app.ids.insert(number, id);
                 }
                 Err(SubmitError::Full(message)) => {

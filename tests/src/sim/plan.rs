@@ -190,6 +190,29 @@ impl Message {
 }
 
 impl Settings {
+    /// Without bounds that matter, and without faults.
+    pub(super) fn small(window: usize) -> Self {
+        Self {
+            window,
+            connections: 1,
+            draining_connections: 4,
+            attempts: 10,
+            give_up_after: None,
+            queue_messages: 1_000,
+            upstream_messages: 1_000,
+            remembered_messages: 1_000,
+            handlers: 8,
+            devices: 1,
+            remembers_ids: false,
+            answers_within: 0,
+            nacks: 0,
+            handler_trouble: 0,
+            store_trouble: 0,
+            #[cfg(ccs_planted)]
+            planted: None,
+        }
+    }
+
     fn of(dice: &mut Dice) -> Self {
         let mostly = |dice: &mut Dice, usual: usize, others: &[usize]| {
             if dice.percent(70) {

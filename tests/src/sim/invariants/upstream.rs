@@ -28,8 +28,6 @@ pub(in crate::sim) struct Upward {
     running: bool,
     /// A handler had it, in this life.
     started: bool,
-    /// The endpoint has its ack.
-    pub(in crate::sim) acked: bool,
 }
 
 impl Upward {
