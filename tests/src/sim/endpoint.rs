@@ -244,10 +244,8 @@ impl World {
                     };
                 }
             }
-            ServerEvent::Bound { .. } => {
-                if self.is(&Mood::DrainNew) {
-                    self.after(Duration::from_millis(300), Due::Drain(id));
-                }
+            ServerEvent::Bound { .. } if self.is(&Mood::DrainNew) => {
+                self.after(Duration::from_millis(300), Due::Drain(id));
             }
             ServerEvent::Downstream {
                 message_id,
