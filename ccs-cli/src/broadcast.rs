@@ -13,7 +13,7 @@ use crate::exit::Failure;
 use crate::login::LoginArgs;
 use crate::message_args::MessageArgs;
 use crate::ndjson::Line;
-use crate::outcome::Tally;
+use crate::sending::Sending;
 
 /// Send a message to every device of a file
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ pub struct BroadcastArgs {
     /// File with a token on each line, or - for stdin
     #[arg(long, value_name = "FILE")]
     to_file: PathBuf,
-    /// Seconds that a message may wait for its answer; then the connection is given up
+    /// Seconds that a message may take in all; then everything is given up. More than --retry-for
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     #[command(flatten)]
@@ -41,26 +41,25 @@ pub async fn run(args: BroadcastArgs) -> Result<(), Failure> {
     // Each copy gets its own target.
     let message = args.message.message(Target::Token("".into()))?;
     let timeout = Duration::from_secs(args.timeout);
-    let (client, incoming) = args.login.connect(Some(timeout)).await?;
-    // Nobody takes what devices send, so it is not acked and stays for another connection.
-    drop(incoming);
+    let mut sending = Sending::new(args.login.start()?, timeout);
     let total = tokens.len();
     let mut progress = Progress::new(total);
-    let mut tally = Tally::default();
-    let mut outcomes = client.broadcast(message, tokens);
-    while let Some((token, result)) = outcomes.next().await {
-        tally.report(None, token.as_str(), result);
+    for token in tokens {
+        let copy = message.clone().retarget(Target::Token(token));
+        sending.send(copy).await;
         progress.step();
     }
+    let (tally, failure) = sending.finish().await;
     progress.end();
     Line::new("summary")
         .with("messages", total)
         .with("accepted", tally.accepted)
         .with("refused", tally.refused)
+        .with("expired", tally.expired)
         .with("unknown", tally.unknown)
         .with("unsent", tally.unsent + tally.wrong)
         .print();
-    tally.end(client.close().await)
+    tally.end(failure)
 }
 
 impl BroadcastArgs {

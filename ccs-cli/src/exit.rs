@@ -46,6 +46,22 @@ impl Failure {
         }
     }
 
+    /// TLS failed.
+    pub fn tls(what: &str) -> Self {
+        Self::Tls(format!(
+            "{what}\n\
+             hint: name the CA of the endpoint with --ca, and the name in its certificate with --server-name; \
+             the first line of `ccs serve` says where its CA is"
+        ))
+    }
+
+    /// Nobody is there.
+    pub fn unreachable(what: &str) -> Self {
+        Self::Lost(format!(
+            "{what}\nhint: is an endpoint running there? `ccs serve` starts one"
+        ))
+    }
+
     /// The same failure, with more to say.
     pub fn and(self, more: &str) -> Self {
         let add = |what: String| format!("{what}\n{more}");
@@ -101,14 +117,8 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Connection(error) => error.into(),
-            ConnectError::Tls { .. } => Self::Tls(format!(
-                "{error}\n\
-                 hint: name the CA of the endpoint with --ca, and the name in its certificate with --server-name; \
-                 the first line of `ccs serve` says where its CA is"
-            )),
-            ConnectError::Unreachable { .. } => Self::Lost(format!(
-                "{error}\nhint: is an endpoint running there? `ccs serve` starts one"
-            )),
+            ConnectError::Tls { .. } => Self::tls(&error.to_string()),
+            ConnectError::Unreachable { .. } => Self::unreachable(&error.to_string()),
             ConnectError::InvalidServerName(_) => Self::Usage(error.to_string()),
             other => Self::Other(other.into()),
         }

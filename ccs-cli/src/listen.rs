@@ -4,7 +4,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use ccs_tokio::proto::message::Receipt;
-use ccs_tokio::{Data, Event, Incoming, Message, Upstream};
+use ccs_tokio::proto::session::{DeadMessage, Received, SessionEvent};
+use ccs_tokio::{Data, Handling, Inbound, ServiceEvent, Upstream};
 use clap::Args;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -13,8 +14,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::exit::Failure;
 use crate::login::LoginArgs;
 use crate::ndjson::Line;
-use crate::outcome::lost;
 use crate::terminal::say;
+use crate::watch::Watch;
 
 /// Print what devices send, a JSON object a line
 #[derive(Debug, Args)]
@@ -25,11 +26,14 @@ use crate::terminal::say;
 
 A message is acked as soon as its line is written: that says that somebody may have read it, not
 that it was handled, and what was acked does not come again. With --exec the message is acked when
-the command has handled it: it gets the line as its stdin, exit code 0 acks, anything else does not,
-and the message comes again on a later connection. The command's own output goes to stderr.
+the command has handled it: it gets the line as its stdin, and exit code 0 acks. After any other the
+command gets the message again, later and later; after five tries a `dead` line tells of it, and it
+is acked. The command's own output goes to stderr.
 
-Exit codes: 0 at --count or on an interrupt, 2 wrong usage, 3 login refused, 4 TLS, 5 unreachable or
-lost, 6 at --timeout, 8 no CCS endpoint.")]
+Lost connections are made again; `reconnecting` and `draining` lines tell of that.
+
+Exit codes: 0 at --count or on an interrupt, 2 wrong usage, 3 login refused, 4 TLS, 5 out of reach
+for --retry-for, 6 at --timeout, 8 no CCS endpoint.")]
 pub struct ListenArgs {
     /// End after so many messages and receipts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -55,17 +59,14 @@ pub async fn run(args: ListenArgs) -> Result<(), Failure> {
             () = interrupts.next() => Ok(()),
         }
     };
-    let (client, mut incoming) = tokio::select! {
-        connected = args.login.connect(None) => connected?,
-        end = ended_by() => return end,
-    };
+    let (service, mut inbound, mut watch) = args.login.start()?;
     say("listening; an interrupt ends it");
     let end = tokio::select! {
-        end = args.listen(&mut incoming) => end,
+        end = args.listen(&mut inbound, &mut watch) => end,
         end = ended_by() => end,
     };
     // Acks that are on their way go out first.
-    let _ = client.close().await;
+    service.shutdown(Duration::from_secs(5)).await;
     end
 }
 
@@ -111,27 +112,27 @@ impl Interrupts {
 }
 
 impl ListenArgs {
-    async fn listen(&self, incoming: &mut Incoming) -> Result<(), Failure> {
+    async fn listen(&self, inbound: &mut Inbound, watch: &mut Watch) -> Result<(), Failure> {
         let mut count = 0_u64;
         while self.count.is_none_or(|wanted| count < wanted) {
-            match incoming.next().await {
-                Some(Event::Upstream(message)) => {
-                    count += 1;
-                    let line = upstream(&message);
-                    self.handle(message, line).await?;
+            let event = tokio::select! {
+                event = inbound.next() => event,
+                failure = watch.given_up() => return Err(failure),
+            };
+            match event {
+                Some(ServiceEvent::Delivery(message)) => {
+                    count += u64::from(self.handle(message).await?);
                 }
-                Some(Event::Receipt(message)) => {
-                    count += 1;
-                    let line = receipt(&message);
-                    self.handle(message, line).await?;
+                Some(ServiceEvent::Session(event)) => {
+                    // A command that failed too often has had its message.
+                    let dead = matches!(
+                        &event,
+                        SessionEvent::DeadLetter(dead)
+                            if matches!(dead.message, DeadMessage::Received(_))
+                    );
+                    watch.see(event)?;
+                    count += u64::from(dead);
                 }
-                Some(Event::Draining) => Line::new("draining").print(),
-                Some(Event::Closed(end)) => {
-                    let error = end.as_ref().err().map(ToString::to_string);
-                    Line::new("closed").maybe("error", error).print();
-                    return Err(lost(end));
-                }
-                Some(Event::Ignored(ignored)) => say(format!("passed over: {ignored:?}")),
                 Some(_) => {}
                 None => break,
             }
@@ -139,18 +140,27 @@ impl ListenArgs {
         Ok(())
     }
 
-    /// Prints the line and acks, or lets the command decide.
-    async fn handle<B>(&self, message: Message<B>, line: Line) -> Result<(), Failure> {
+    /// Prints the line and acks, or lets the command decide. Whether it is done with.
+    async fn handle(&self, message: Handling) -> Result<bool, Failure> {
+        let line = match &*message {
+            Received::Upstream(message) => upstream(message),
+            Received::Receipt(message) => receipt(message),
+            _ => return Ok(false),
+        };
         let handled = match &self.exec {
             None => true,
             Some(command) => execute(command, &line).await?,
         };
-        line.print();
-        if handled {
-            // A connection that ended meanwhile is told by the next event; the message comes again.
-            let _ = message.ack();
+        // A message that is tried again has its line already.
+        if message.attempt() == 1 {
+            line.print();
         }
-        Ok(())
+        if handled {
+            message.ack();
+        } else {
+            message.retry();
+        }
+        Ok(handled)
     }
 }
 
@@ -170,7 +180,7 @@ async fn execute(command: &str, line: &Line) -> Result<bool, Failure> {
     let status = child.wait().await?;
     if !status.success() {
         say(format!(
-            "{command:?} ended with {status}; the message is not acked"
+            "{command:?} ended with {status}; the message is not acked yet"
         ));
     }
     Ok(status.success())

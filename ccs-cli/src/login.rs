@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ccs_tokio::{ApiKey, Client, Config, Incoming, SenderId, Trust, connect};
+use ccs_tokio::{ApiKey, Client, Config, Inbound, SenderId, Service, StartConfig, Trust};
 use clap::Args;
 
 use crate::exit::Failure;
 use crate::state::{self, StateError};
 use crate::trace;
+use crate::watch::Watch;
 
 /// Options of every command that connects to an endpoint.
 #[derive(Debug, Args)]
@@ -44,6 +45,9 @@ pub struct LoginArgs {
         hide_env_values = true
     )]
     key_file: Option<PathBuf>,
+    /// Seconds for which an endpoint out of reach, and a message that is refused for now, are tried again
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    retry_for: u64,
     /// Show every stanza both ways on stderr, secrets left out
     #[arg(long)]
     trace: bool,
@@ -56,11 +60,8 @@ struct Setting<T> {
 }
 
 impl LoginArgs {
-    /// Connects and logs in. `answer_timeout` is how long a message may wait for its answer.
-    pub async fn connect(
-        &self,
-        answer_timeout: Option<Duration>,
-    ) -> Result<(Client, Incoming), Failure> {
+    /// Starts a service that connects and logs in, and goes on when connections are lost.
+    pub fn start(&self) -> Result<(Service, Inbound, Watch), Failure> {
         let folder = state::default_dir();
         let folder = folder.as_deref();
         let sender = self.sender(folder)?;
@@ -69,20 +70,22 @@ impl LoginArgs {
         config.port = self.port;
         config.server_name.clone_from(&self.server_name);
         config.trust = self.trust(folder)?;
+        let name = self.server_name.as_ref().unwrap_or(&self.host);
+        config
+            .trust
+            .connect(name)
+            .map_err(|error| Failure::Usage(error.to_string()))?;
         config.client.tap = self.trace.then(trace::tap);
-        if let Some(timeout) = answer_timeout {
-            config.client.answer_timeout = timeout;
-        }
-        connect(config)
-            .await
-            .map_err(|error| match Failure::from(error) {
-                refused @ Failure::Login(_) => refused.and(&format!(
-                    "hint: the sender id is from {}, the key from {}; flags go before the environment, \
-                     and that before what `ccs serve` keeps",
-                    sender.place, key.place
-                )),
-                other => other,
-            })
+        let patience = Duration::from_secs(self.retry_for);
+        let mut start = StartConfig::new(config);
+        start.session.give_up_after = Some(patience);
+        let (service, inbound) = Client::start(start);
+        let hint = format!(
+            "hint: the sender id is from {}, the key from {}; flags go before the environment, and that before what \
+             `ccs serve` keeps",
+            sender.place, key.place
+        );
+        Ok((service, inbound, Watch::new(patience, hint)))
     }
 
     fn sender(&self, folder: Option<&Path>) -> Result<Setting<SenderId>, Failure> {

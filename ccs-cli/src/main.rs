@@ -9,10 +9,12 @@ mod message_args;
 mod ndjson;
 mod outcome;
 mod send;
+mod sending;
 mod serve;
 mod state;
 mod terminal;
 mod trace;
+mod watch;
 
 #[cfg(test)]
 mod cli_tests;

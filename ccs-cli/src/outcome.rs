@@ -1,60 +1,76 @@
 //! What became of the messages that were sent, line by line and in all.
 
-use std::fmt::Display;
-
-use ccs_tokio::proto::message::{Ack, Retry};
-use ccs_tokio::{ConnectionError, SendError};
+use ccs_tokio::proto::driver::service::SendError;
+use ccs_tokio::proto::message::{MessageId, Nack, Retry};
+use ccs_tokio::proto::session::{DeadReason, Refused};
+use ccs_tokio::{ConnectionError, Sent};
 
 use crate::exit::Failure;
 use crate::ndjson::Line;
 
 /// Counts of outcomes; decides how the command ends.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 pub struct Tally {
     pub accepted: u64,
     pub refused: u64,
+    pub expired: u64,
     pub unknown: u64,
     pub unsent: u64,
     /// Messages that are wrong in themselves, so that they were not sent.
     pub wrong: u64,
+    /// What the endpoint said to a message that it could not bear.
+    broken: Option<ConnectionError>,
 }
 
 impl Tally {
-    /// Prints the outcome of one message and counts it. `id` is the message's, as far as it is known.
-    pub fn report(&mut self, id: Option<&str>, to: &str, result: Result<Ack, SendError>) {
-        match result {
-            Ok(ack) => {
+    /// Prints the outcome of one message and counts it. `id` is the message's, if it had one of its own; `connected`: there
+    /// was a connection, so that a message whose outcome never came may have arrived.
+    pub fn report(
+        &mut self,
+        id: Option<&MessageId>,
+        to: &str,
+        result: Result<Sent, SendError>,
+        connected: bool,
+    ) {
+        let error = match result {
+            Ok(sent) => {
                 self.accepted += 1;
-                let canonical = ack.canonical.as_ref().map(ToString::to_string);
-                answer("ack", Some(ack.message_id.as_str()), to)
+                let canonical = sent.canonical.as_ref().map(ToString::to_string);
+                return answer("ack", Some(&sent.message_id), to)
                     .maybe("canonical", canonical)
                     .print();
             }
-            Err(SendError::Refused(nack)) => {
-                self.refused += 1;
-                answer("nack", Some(nack.message_id.as_str()), to)
-                    .with("error", nack.code.as_str())
-                    .with(
-                        "description",
-                        nack.description.as_deref().unwrap_or_default(),
-                    )
-                    .with("retry", retry(nack.code.retry()))
-                    .print();
+            Err(error) => error,
+        };
+        match error {
+            SendError::Refused {
+                message_id,
+                refused,
+            } => match refused {
+                Refused::Stanza(error) => {
+                    self.refused += 1;
+                    answer("nack", Some(&message_id), to)
+                        .with("error", error.condition.as_str())
+                        .with("description", error.text.as_deref().unwrap_or_default())
+                        .with("retry", retry(Retry::Never))
+                        .print();
+                }
+                Refused::Nack(nack) => self.nacked(&nack, to),
+                _ => self.gone(true, Some(&message_id), to),
+            },
+            SendError::Dead { message_id, reason } => self.dead(&message_id, to, reason, connected),
+            SendError::Expired(message_id) => {
+                self.expired += 1;
+                answer("expired", Some(&message_id), to).print();
             }
-            Err(SendError::Rejected(error)) => {
-                self.refused += 1;
-                answer("nack", id, to)
-                    .with("error", error.condition.as_str())
-                    .with("description", error.text.as_deref().unwrap_or_default())
-                    .with("retry", retry(Retry::Never))
-                    .print();
+            SendError::Left {
+                message_id,
+                unknown,
+            } => self.gone(unknown, Some(&message_id), to),
+            SendError::ShuttingDown(message) | SendError::NotStored(message) => {
+                self.gone(false, message.message_id(), to);
             }
-            Err(SendError::Unknown { message_id, .. }) => {
-                self.unknown += 1;
-                answer("unknown", Some(message_id.as_str()), to).print();
-            }
-            Err(SendError::NotSent { why, .. }) => self.unsent(id, to, why),
-            Err(error) => {
+            error => {
                 self.wrong += 1;
                 answer("error", id, to)
                     .with("error", error.to_string())
@@ -63,27 +79,71 @@ impl Tally {
         }
     }
 
-    /// A message that was not sent, for sure.
-    pub fn unsent(&mut self, id: Option<&str>, to: &str, why: impl Display) {
-        self.unsent += 1;
-        answer("unsent", id, to)
-            .with("error", why.to_string())
+    fn nacked(&mut self, nack: &Nack, to: &str) {
+        self.refused += 1;
+        answer("nack", Some(&nack.message_id), to)
+            .with("error", nack.code.as_str())
+            .with(
+                "description",
+                nack.description.as_deref().unwrap_or_default(),
+            )
+            .with("retry", retry(nack.code.retry()))
             .print();
     }
 
-    /// How the command ends, the worst first; `end` is how the connection did.
-    pub fn end(&self, end: Result<(), ConnectionError>) -> Result<(), Failure> {
-        if self.unknown + self.unsent > 0 {
-            return Err(lost(end).and(&format!(
-                "{}: outcome unknown, send again with the same id; {}: not sent",
-                messages(self.unknown),
-                self.unsent
-            )));
+    fn dead(&mut self, id: &MessageId, to: &str, reason: DeadReason, connected: bool) {
+        match reason {
+            // Still refused when its time was up: the last refusal is its answer.
+            DeadReason::Attempts { last, .. } | DeadReason::TooLate { last: Some(last) } => {
+                self.nacked(&last, to);
+            }
+            DeadReason::TooLate { last: None } => self.gone(connected, Some(id), to),
+            DeadReason::EndsStreams { last, .. } => {
+                self.refused += 1;
+                let reason = last.to_string();
+                answer("dead", Some(id), to).with("reason", reason).print();
+                self.broken.get_or_insert(last);
+            }
+            _ => self.gone(true, Some(id), to),
         }
-        if self.refused > 0 {
-            let refused = messages(self.refused);
+    }
+
+    /// A message that was not sent, for sure.
+    pub fn unsent(&mut self, id: Option<&MessageId>, to: &str) {
+        self.unsent += 1;
+        answer("unsent", id, to).print();
+    }
+
+    fn gone(&mut self, may_have_arrived: bool, id: Option<&MessageId>, to: &str) {
+        if may_have_arrived {
+            self.unknown += 1;
+            answer("unknown", id, to).print();
+        } else {
+            self.unsent(id, to);
+        }
+    }
+
+    /// How the command ends, the worst first; `failure` is why it could not go on.
+    pub fn end(self, failure: Option<Failure>) -> Result<(), Failure> {
+        if self.unknown + self.unsent > 0 || failure.is_some() {
+            let failure = failure.unwrap_or_else(|| {
+                Failure::Lost("connection after connection was lost".to_owned())
+            });
+            return Err(match (self.unknown, self.unsent) {
+                (0, 0) => failure,
+                (unknown, unsent) => failure.and(&format!(
+                    "{}: outcome unknown, send again with the same id; {unsent}: not sent",
+                    messages(unknown),
+                )),
+            });
+        }
+        if let Some(broken) = self.broken {
+            return Err(broken.into());
+        }
+        if self.refused + self.expired > 0 {
+            let refused = messages(self.refused + self.expired);
             return Err(Failure::Refused(format!(
-                "{refused} refused; `retry` in the output says what to do"
+                "{refused} refused or expired; `retry` in the output says what to do"
             )));
         }
         if self.wrong > 0 {
@@ -96,16 +156,10 @@ impl Tally {
     }
 }
 
-/// The failure of a connection that ended too early.
-pub fn lost(end: Result<(), ConnectionError>) -> Failure {
-    match end {
-        Ok(()) => Failure::Lost("the endpoint closed the connection".to_owned()),
-        Err(error) => error.into(),
-    }
-}
-
-fn answer(event: &str, id: Option<&str>, to: &str) -> Line {
-    Line::new(event).maybe("message_id", id).with("to", to)
+fn answer(event: &str, id: Option<&MessageId>, to: &str) -> Line {
+    Line::new(event)
+        .maybe("message_id", id.map(MessageId::as_str))
+        .with("to", to)
 }
 
 fn messages(count: u64) -> String {

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ccs_tokio::proto::Text;
-use ccs_tokio::proto::message::{Ack, FromAppServer, Refusal};
-use ccs_tokio::{Client, Downstream, Notification, SendError};
+use ccs_tokio::proto::Tolerance;
+use ccs_tokio::proto::message::{FromAppServer, Refusal};
+use ccs_tokio::{Downstream, Notification};
 use clap::Args;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::task::{JoinError, JoinSet};
 
 use crate::exit::Failure;
 use crate::login::LoginArgs;
 use crate::message_args::{MessageArgs, TargetArgs};
 use crate::ndjson::Line;
-use crate::outcome::{Tally, lost};
+use crate::sending::Sending;
 
 /// Send a message and print its answer
 #[derive(Debug, Args)]
@@ -25,9 +25,10 @@ use crate::outcome::{Tally, lost};
   ccs send --condition \"'news' in topics && !('muted' in topics)\" --notification title=Hello body=World
   printf '%s\\n' '{\"to\":\"phone-1\",\"data\":{\"n\":\"1\"}}' '{\"to\":\"bad-2\"}' | ccs send --json -
 
-Each message gets a line: ack, nack, unknown (it may have arrived: send it again with the same
---id), unsent, or error (something is wrong with it). Messages from devices that arrive meanwhile
-are not acked: they stay for `ccs listen`.
+Each message gets a line: ack, nack, expired, unknown (it may have arrived: send it again with the
+same --id), unsent, dead (the endpoint cannot bear it), or error (something is wrong with it). Until
+then it goes over as many connections as it takes; `retrying`, `reconnecting` and `draining` lines
+tell of that. Messages from devices that arrive meanwhile are not acked: they stay for `ccs listen`.
 
 Exit codes: 0 accepted, 2 wrong usage, 3 login refused, 4 TLS, 5 unreachable or lost, 6 timed out,
 7 refused, 8 no CCS endpoint.")]
@@ -40,7 +41,7 @@ pub struct SendArgs {
     /// The message's id; a random one by default
     #[arg(long, conflicts_with = "json")]
     id: Option<String>,
-    /// Seconds that a message may wait for its answer; then the connection is given up
+    /// Seconds that a message may take in all; then everything is given up. More than --retry-for
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
     #[command(flatten)]
@@ -52,21 +53,42 @@ pub struct SendArgs {
 pub async fn run(args: SendArgs) -> Result<(), Failure> {
     let one = args.one()?;
     let timeout = Duration::from_secs(args.timeout);
-    let (client, incoming) = args.login.connect(Some(timeout)).await?;
-    // Nobody takes what devices send, so it is not acked and stays for another connection.
-    drop(incoming);
-    let mut sending = Sending::new(client);
-    let all_read = match one {
-        Some(message) => {
-            sending.send(message).await;
-            true
+    let mut sending = Sending::new(args.login.start()?, timeout);
+    match one {
+        Some(message) => sending.send(message).await,
+        None => send_stdin(&mut sending).await?,
+    }
+    let (tally, failure) = sending.finish().await;
+    tally.end(failure)
+}
+
+/// Sends a message for each line. A line that is no message is told and passed over. Reading stops when nothing more can
+/// be sent.
+async fn send_stdin(sending: &mut Sending) -> Result<(), Failure> {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut number = 0_u64;
+    while !sending.is_over() {
+        tokio::select! {
+            // What can be read is told of, even when the connection is over.
+            biased;
+            line = lines.next_line(), if sending.has_room() => {
+                let Some(line) = line? else { return Ok(()) };
+                number += 1;
+                if line.trim().is_empty() {
+                    continue;
+                }
+                match parse(&line) {
+                    Ok(message) => sending.send(message).await,
+                    Err(error) => {
+                        sending.tally.wrong += 1;
+                        Line::new("error").with("line", number).with("error", error).print();
+                    }
+                }
+            }
+            () = sending.step() => {}
         }
-        None => sending.send_stdin().await?,
-    };
-    sending.settle().await;
-    let end = sending.client.close().await;
-    sending.tally.end(end.clone())?;
-    if all_read { Ok(()) } else { Err(lost(end)) }
+    }
+    Ok(())
 }
 
 impl SendArgs {
@@ -90,94 +112,6 @@ impl SendArgs {
                     None => message,
                 }))
             }
-        }
-    }
-}
-
-type Outcome = (String, String, Result<Ack, SendError>);
-
-/// Messages on their way. Each has its answer printed as it comes.
-struct Sending {
-    client: Client,
-    waiting: JoinSet<Outcome>,
-    tally: Tally,
-}
-
-impl Sending {
-    fn new(client: Client) -> Self {
-        Self {
-            client,
-            waiting: JoinSet::new(),
-            tally: Tally::default(),
-        }
-    }
-
-    /// Sends one message, as soon as the window has a place for it.
-    async fn send(&mut self, message: Downstream) {
-        let to = message.target().to_string();
-        let id = message.message_id().map(ToString::to_string);
-        let mut place = self.client.reserve();
-        let permit = loop {
-            tokio::select! {
-                permit = &mut place => break permit,
-                Some(outcome) = self.waiting.join_next() => self.report(outcome),
-            }
-        };
-        match permit.map(|permit| permit.send(message)) {
-            Ok(Ok(answer)) => {
-                self.waiting.spawn(async move {
-                    let id = answer.message_id().to_string();
-                    (id, to, answer.await)
-                });
-            }
-            Ok(Err(error)) => self.tally.report(id.as_deref(), &to, Err(error)),
-            Err(why) => self.tally.unsent(id.as_deref(), &to, why),
-        }
-        while let Some(outcome) = self.waiting.try_join_next() {
-            self.report(outcome);
-        }
-    }
-
-    /// Sends a message for each line. A line that is no message is told and passed over. Says whether the end of stdin
-    /// was reached: reading stops when the connection ends.
-    async fn send_stdin(&mut self) -> Result<bool, Failure> {
-        let mut lines = BufReader::new(tokio::io::stdin()).lines();
-        let mut number = 0_u64;
-        let client = self.client.clone();
-        let mut over = std::pin::pin!(client.closed());
-        loop {
-            tokio::select! {
-                // What can be read is told of, even when the connection is over.
-                biased;
-                line = lines.next_line() => {
-                    let Some(line) = line? else { return Ok(true) };
-                    number += 1;
-                    if line.trim().is_empty() {
-                        continue;
-                    }
-                    match parse(&line) {
-                        Ok(message) => self.send(message).await,
-                        Err(error) => {
-                            self.tally.wrong += 1;
-                            Line::new("error").with("line", number).with("error", error).print();
-                        }
-                    }
-                }
-                Some(outcome) = self.waiting.join_next() => self.report(outcome),
-                _ = &mut over => return Ok(false),
-            }
-        }
-    }
-
-    async fn settle(&mut self) {
-        while let Some(outcome) = self.waiting.join_next().await {
-            self.report(outcome);
-        }
-    }
-
-    fn report(&mut self, outcome: Result<Outcome, JoinError>) {
-        if let Ok((id, to, result)) = outcome {
-            self.tally.report(Some(&id), &to, result);
         }
     }
 }
@@ -218,7 +152,7 @@ fn parse(line: &str) -> Result<Downstream, String> {
         }
         _ => Text::from(line),
     };
-    match FromAppServer::parse(&body, false) {
+    match FromAppServer::parse(&body, Tolerance::Habits) {
         Ok(FromAppServer::Downstream {
             message_id,
             message,

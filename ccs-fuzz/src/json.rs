@@ -2,12 +2,12 @@
 //! can be sent on and read again, and a refusal repeats no long text.
 
 use ccs_proto::Text;
-use ccs_proto::XmlLimits;
 use ccs_proto::internals::{Cursor, Item, Reader};
 use ccs_proto::message::{
     Condition, Data, Downstream, FromAppServer, FromEndpoint, MAX_DEPTH, MessageId, Notification,
     Refusal, Upstream, limits,
 };
+use ccs_proto::{Tolerance, XmlLimits};
 use serde_json::Value;
 
 use crate::input::Input;
@@ -18,7 +18,7 @@ pub fn run(case: &[u8]) {
     let head = input.byte();
     let text = String::from_utf8_lossy(input.0);
     match head & 7 {
-        0..=2 => from_app_server(&text, head & 8 != 0),
+        0..=2 => from_app_server(&text, tolerance(head & 8 != 0)),
         3 | 4 => from_endpoint(&text),
         5 => data(&text),
         6 => notification(&text),
@@ -26,9 +26,17 @@ pub fn run(case: &[u8]) {
     }
 }
 
-fn from_app_server(text: &str, strict: bool) {
+fn tolerance(strict: bool) -> Tolerance {
+    if strict {
+        Tolerance::Nothing
+    } else {
+        Tolerance::Habits
+    }
+}
+
+fn from_app_server(text: &str, tolerance: Tolerance) {
     let body = Text::from(text);
-    let id = match FromAppServer::parse(&body, strict) {
+    let id = match FromAppServer::parse(&body, tolerance) {
         Ok(FromAppServer::Downstream {
             message_id,
             message,
@@ -72,7 +80,7 @@ fn sent_on(id: &MessageId, message: &Downstream) {
         return;
     };
     let body = body_of(once.stanza());
-    let again = match FromAppServer::parse(&Text::from(body), true) {
+    let again = match FromAppServer::parse(&Text::from(body), Tolerance::Nothing) {
         Ok(FromAppServer::Downstream {
             message_id,
             message,

@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use ccs_proto::message::{NackCode, Receipt, SenderId, Upstream};
 use ccs_proto::{
     AnswerError, AnswerToken, AuthRequest, ConnectionId, Nonce, ServerConfig, ServerConnection,
-    ServerEvent, ServerFinished, StreamCondition, Time,
+    ServerEvent, ServerFinished, StreamCondition, Time, Tolerance,
 };
 
 use crate::input::small_limits;
@@ -112,7 +112,9 @@ impl Session {
 
     fn new(setup: u8) -> Self {
         let mut config = ServerConfig::default();
-        config.strict = setup & 1 != 0;
+        if setup & 1 != 0 {
+            config.tolerance = Tolerance::Nothing;
+        }
         if setup & 2 != 0 {
             config.limits.xml = small_limits();
             // A header has to fit in.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::habit::Tolerance;
 use crate::key::ApiKey;
 use crate::message::{MAX_DEPTH, SenderId};
 use crate::tap::Tap;
@@ -166,8 +167,8 @@ pub struct ServerConfig {
     pub close_timeout: Duration,
     /// Ids of answered messages that are remembered to find a repeated one. Default: 10,000.
     pub remembered_ids: usize,
-    /// Refuse what the protocol forbids and known clients do, such as text between stanzas. Off by default.
-    pub strict: bool,
+    /// Whether to live with what the protocol forbids and known clients do, such as text between stanzas. Default: yes.
+    pub tolerance: Tolerance,
     /// What an app server may make a connection hold.
     pub limits: Limits,
     /// Shown every stanza, for fault finding. Off by default.
@@ -191,7 +192,7 @@ impl Default for ServerConfig {
             drain_linger: Duration::from_secs(1),
             close_timeout: Duration::from_secs(5),
             remembered_ids: 10_000,
-            strict: false,
+            tolerance: Tolerance::default(),
             limits: Limits::default(),
             tap: None,
         }

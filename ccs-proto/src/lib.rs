@@ -77,6 +77,7 @@ mod client;
 mod config;
 mod connection;
 mod error;
+mod habit;
 mod key;
 mod ledger;
 pub mod message;
@@ -104,11 +105,12 @@ pub use client::{
 };
 pub use config::{ClientConfig, DEFAULT_DOMAIN, Limits, ServerConfig, TransportSecurity};
 pub use error::ConnectionError;
+pub use habit::{Habit, Tolerance};
 pub use key::ApiKey;
 pub use ledger::ConnectionId;
 pub use message::SenderId;
 pub use server::{
-    AnswerError, AnswerToken, AuthRequest, Habit, Nonce, SendError, ServerConnection, ServerEvent,
+    AnswerError, AnswerToken, AuthRequest, Nonce, SendError, ServerConnection, ServerEvent,
     ServerFinished,
 };
 pub use tap::{Direction, Tap};

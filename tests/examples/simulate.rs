@@ -29,8 +29,11 @@ fn arguments() -> Result<Arguments, String> {
     };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
-        let value = given.next().ok_or(format!("{name} needs a value"))?;
-        let number = |text: &str| text.parse().map_err(|_| format!("{name}: no number: {text}"));
+        let value = given.next().ok_or_else(|| format!("{name} needs a value"))?;
+        let number = |text: &str| {
+            text.parse()
+                .map_err(|_| format!("{name}: no number: {text}"))
+        };
         match name.as_str() {
             "--seeds" => parsed.seeds = number(&value)?,
             "--from" => parsed.from = number(&value)?,

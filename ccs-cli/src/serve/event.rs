@@ -94,6 +94,12 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         message_id: Option<String>,
     },
+    Fault {
+        connection: u64,
+        what: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message_id: Option<String>,
+    },
     Device {
         device: String,
         state: &'static str,
@@ -117,19 +123,39 @@ pub enum Event {
 impl Event {
     /// Something that was passed over.
     pub fn ignored(connection: u64, habit: &Habit) -> Self {
-        let (what, message_id) = match habit {
-            Habit::Nack { message_id } => ("nack", Some(message_id)),
-            Habit::LateReceiptAck { message_id } => ("late_receipt_ack", Some(message_id)),
-            Habit::StrayText => ("stray_text", None),
-            Habit::AfterClose => ("after_close", None),
-            _ => ("other", None),
-        };
+        let (what, message_id) = named(habit);
         Self::Ignored {
             connection,
             what,
-            message_id: message_id.map(ToString::to_string),
+            message_id,
         }
     }
+
+    /// Something that was refused, since nothing is tolerated.
+    pub fn fault(connection: u64, habit: &Habit) -> Self {
+        let (what, message_id) = named(habit);
+        Self::Fault {
+            connection,
+            what,
+            message_id,
+        }
+    }
+}
+
+/// What a habit is called in the events, and the message that it is about.
+fn named(habit: &Habit) -> (&'static str, Option<String>) {
+    let (what, message_id) = match habit {
+        Habit::Nack { message_id } => ("nack", Some(message_id)),
+        Habit::LateReceiptAck { message_id } => ("late_receipt_ack", Some(message_id)),
+        Habit::InexactAck { message_id } => ("inexact_ack", Some(message_id)),
+        Habit::NumericMessageId { message_id } => ("numeric_message_id", Some(message_id)),
+        Habit::TextTimeToLive { message_id } => ("text_time_to_live", Some(message_id)),
+        Habit::BeyondWindow { message_id } => ("beyond_window", Some(message_id)),
+        Habit::StrayText => ("stray_text", None),
+        Habit::AfterClose => ("after_close", None),
+        _ => ("other", None),
+    };
+    (what, message_id.map(ToString::to_string))
 }
 
 /// A message on its way to a device.

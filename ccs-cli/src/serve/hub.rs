@@ -113,6 +113,7 @@ impl Hub {
                 reason,
             }),
             ServerEvent::Ignored(habit) => self.events.push(Event::ignored(connection, &habit)),
+            ServerEvent::Fault(habit) => self.events.push(Event::fault(connection, &habit)),
             ServerEvent::AckOverdue { from, message_id } => {
                 self.events.push(Event::UpstreamOverdue {
                     connection,

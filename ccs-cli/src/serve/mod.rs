@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ccs_tokio::proto::{ConnectionId, Time};
+use ccs_tokio::proto::{ConnectionId, Time, Tolerance};
 use ccs_tokio::{
     AcceptError, Arrival, AuthRequest, ConnectionError, Endpoint, InvalidCertificate, PeerEvents,
     RegistrationToken, SenderId, ServerConfig, ServerEvent, Tap, Verdict,
@@ -45,6 +45,7 @@ use setup::Setup;
 #[command(after_help = "Examples:
   ccs serve
   ccs serve --echo --topic news=phone-1,phone-2
+  ccs serve --strict --trace
   ccs serve --listen 127.0.0.1:0 --state-dir ./state")]
 pub struct ServeArgs {
     /// Address to listen on; port 0 picks one
@@ -71,7 +72,7 @@ pub struct ServeArgs {
     /// Devices answer each message with one that carries the same data
     #[arg(long)]
     echo: bool,
-    /// Refuse what the protocol forbids and known app servers do all the same
+    /// Refuse what the protocol forbids and known app servers do all the same, and name it in "fault" events
     #[arg(long)]
     strict: bool,
     /// Show every stanza both ways on stderr, secrets left out
@@ -144,7 +145,9 @@ pub async fn run(args: ServeArgs, tap: Option<Tap>) -> Result<(), ServeError> {
     let mut config = ServerConfig::default();
     config.window = args.window as usize;
     config.upstream_window = args.window as usize;
-    config.strict = args.strict;
+    if args.strict {
+        config.tolerance = Tolerance::Nothing;
+    }
     config.tap = tap;
     // A bit more than the connections take, so that they end by themselves.
     let patience = config.drain_timeout + config.close_timeout + Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use tokio::process::Command;
 
-use crate::endpoint::{Greeting, Running, certificates, folder, start, write_private};
+use crate::endpoint::{Greeting, Running, Seen, certificates, folder, start, write_private};
 use crate::run::{bare, ccs, run};
 
 /// Runs the command and compares its exit code and a part of what it says.
@@ -63,27 +63,47 @@ async fn every_exit_code() {
     ends(wrong_name, 4, "--server-name").await;
     let plain = ccs(&endpoint, &["send", "--to", "x", "--port", &plain_port()]);
     ends(plain, 4, "TLS").await;
-    let nobody = ccs(&endpoint, &["listen", "--port", &closed_port()]);
+    let nobody = ccs(
+        &endpoint,
+        &["listen", "--retry-for", "1", "--port", &closed_port()],
+    );
     ends(nobody, 5, "cannot be reached").await;
-    ends(send(&endpoint, "cut-1"), 5, "outcome unknown").await;
+    let cut = ccs(&endpoint, &["send", "--to", "cut-1", "--retry-for", "1"]);
+    ends(cut, 5, "outcome unknown").await;
     ends(send(&endpoint, "silent-1"), 6, "--timeout").await;
     let nothing = ccs(&endpoint, &["listen", "--timeout", "1"]);
     ends(nothing, 6, "--timeout").await;
     ends(send(&endpoint, "bad-1"), 7, "refused").await;
-    ends(send(&endpoint, "broken-1"), 8, "invalid-xml").await;
+    let busy = ccs(&endpoint, &["send", "--to", "busy-1", "--retry-for", "1"]);
+    ends(busy, 7, "refused").await;
+    let broken = ccs(&endpoint, &["send", "--to", "broken-1"]);
+    ends(broken, 8, "invalid-xml").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_that_is_cut_off_is_told() {
-    let endpoint = start(Greeting {
+async fn a_listener_that_is_cut_off_connects_again_and_knows_what_it_had() {
+    let mut endpoint = start(Greeting {
         upstream: vec![ccs_tokio::Upstream::new("phone-1", "u-1")],
         cut_after: Some(1),
         ..Greeting::default()
     })
     .await;
-    let ran = run(ccs(&endpoint, &["listen"])).await;
-    assert_eq!(ran.code, 5, "{ran:?}");
-    assert_eq!(ran.events(&[]), ["upstream", "closed"]);
+    let listening = run(ccs(&endpoint, &["listen", "--timeout", "4"]));
+    let ran = listening.await;
+    assert_eq!(ran.code, 6, "{ran:?}");
+    let events = ran.events(&["message_id"]);
+    assert_eq!(events[..2], ["upstream u-1", "reconnecting"], "{ran:?}");
+    // The copy on the next connection is acked, and not printed again.
+    assert!(
+        !events[2..]
+            .iter()
+            .any(|event| event.starts_with("upstream")),
+        "{ran:?}"
+    );
+    for _ in 0..2 {
+        let acked = Seen::Acked("u-1".to_owned());
+        assert_eq!(endpoint.until_closed().await, [acked, Seen::Closed]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

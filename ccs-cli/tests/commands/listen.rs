@@ -58,17 +58,16 @@ async fn a_receipt_is_printed_and_acked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn draining_and_the_end_are_told() {
+async fn a_drain_is_told_and_another_connection_follows() {
     let endpoint = start(Greeting {
         drain: true,
         ..Greeting::default()
     })
     .await;
-    let ran = run(ccs(&endpoint, &["listen"])).await;
-    assert_eq!(
-        (ran.code, ran.events(&["error"])),
-        (5, vec!["draining".to_owned(), "closed".to_owned()])
-    );
+    let ran = run(ccs(&endpoint, &["listen", "--timeout", "3"])).await;
+    assert_eq!(ran.code, 6);
+    let events = ran.events(&[]);
+    assert_eq!(events[..3], ["draining", "reconnecting", "draining"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,24 +93,60 @@ async fn either_signal_ends_it_well() {
 
 /// The command gets the line, its exit code decides on the ack, and its output is not ours.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_decides_on_the_ack() {
+async fn a_command_decides_on_the_ack_and_gets_what_it_failed_at_again() {
     let mut endpoint = with_messages(&["u-1", "u-2", "u-3"]).await;
     let file = folder().join("handled");
-    let exec = format!("tee -a {} | grep -qv u-2 && echo handled", file.display());
+    let failed = folder().join("failed");
+    // The first time it fails at u-2.
+    let exec = format!(
+        "line=$(cat); echo \"$line\" >> {}; case $line in *u-2*) mkdir {} && exit 1;; esac; echo handled",
+        file.display(),
+        failed.display()
+    );
     let ran = run(ccs(&endpoint, &["listen", "--count", "3", "--exec", &exec])).await;
     assert_eq!(
-        (ran.code, ran.events(&[])),
-        (0, vec!["upstream".to_owned(); 3])
+        (ran.code, ran.events(&["message_id", "attempt"])),
+        (
+            0,
+            [
+                "upstream u-1",
+                "upstream u-2",
+                "retrying u-2 1",
+                "upstream u-3"
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        )
     );
-    assert_eq!(endpoint.until_closed().await, acked(&["u-1", "u-3"]));
+    assert_eq!(endpoint.until_closed().await, acked(&["u-1", "u-2", "u-3"]));
     let handled = std::fs::read_to_string(file).unwrap();
     let lines: Vec<serde_json::Map<_, _>> = handled
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(lines, ran.lines);
-    assert!(ran.stderr.contains("not acked"));
+    assert_eq!(lines.len(), 4);
+    for line in &lines {
+        assert!(ran.lines.contains(line), "{line:?}");
+    }
+    assert!(ran.stderr.contains("not acked yet"));
     assert!(ran.stderr.contains("handled"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_command_fails_at_five_times_is_dead_and_then_acked() {
+    let mut endpoint = with_messages(&["u-1", "u-2"]).await;
+    let tries = folder().join("tries");
+    let exec = format!("grep -q u-1 && echo >> {} && exit 1; true", tries.display());
+    let ran = run(ccs(&endpoint, &["listen", "--count", "2", "--exec", &exec])).await;
+    assert_eq!(ran.code, 0);
+    let dead = ran.events(&["message_id", "from", "reason"]);
+    let dead: Vec<_> = dead
+        .iter()
+        .filter(|event| event.starts_with("dead"))
+        .collect();
+    assert_eq!(dead, ["dead u-1 phone-1 the handler failed 5 times"]);
+    assert_eq!(std::fs::read_to_string(tries).unwrap().len(), 5);
+    assert_eq!(endpoint.until_closed().await, acked(&["u-1", "u-2"]));
 }
 
 /// Where the line cannot be written since nobody reads, nothing is acked.

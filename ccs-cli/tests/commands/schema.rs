@@ -49,41 +49,55 @@ fn kind(value: &Value) -> &'static str {
 async fn everything() -> Vec<Map<String, Value>> {
     let mut lines = Vec::new();
     let endpoint = start(Greeting::default()).await;
-    for to in ["phone-1", "canonical-1", "bad-1", "cut-1"] {
-        lines.extend(run(ccs(&endpoint, &["send", "--to", to])).await.lines);
+    for arguments in [
+        &["--to", "phone-1"][..],
+        &["--to", "canonical-1"],
+        &["--to", "bad-1"],
+        &["--to", "cut-1", "--retry-for", "1"],
+        &["--to", "busy-1", "--retry-for", "1"],
+        &["--to", "busy-1", "--ttl", "1"],
+        &["--to", "broken-1"],
+        &["--to", "x", "--id", "m", "--data", "google=x"],
+    ] {
+        let send = ccs(&endpoint, &[&["send"], arguments].concat());
+        lines.extend(run(send).await.lines);
     }
-    let wrong = ["send", "--to", "x", "--id", "m", "--data", "google=x"];
-    lines.extend(run(ccs(&endpoint, &wrong)).await.lines);
     let stdin = ccs(&endpoint, &["send", "--json", "-"]);
     lines.extend(run_with_stdin(stdin, "nonsense").await.lines);
-    // The window is full when the connection is cut, so that the next one is not sent.
-    let cut = "{\"to\":\"cut-1\"}\n".to_owned();
-    let named = (0..150).map(|n| format!("{{\"to\":\"silent-1\",\"message_id\":\"m-{n}\"}}\n"));
-    let cut: String = std::iter::once(cut).chain(named).collect();
-    let stdin = ccs(&endpoint, &["send", "--json", "-"]);
-    lines.extend(run_with_stdin(stdin, &cut).await.lines);
-    let tokens = format!("cut-1\n{}", "silent-1\n".repeat(150));
+    // The window is full when they are given up, so that the rest is not sent.
+    let silent = (0..150).map(|n| format!("{{\"to\":\"silent-1\",\"message_id\":\"m-{n}\"}}\n"));
+    let stdin = ccs(&endpoint, &["send", "--json", "-", "--timeout", "1"]);
+    lines.extend(
+        run_with_stdin(stdin, &silent.collect::<String>())
+            .await
+            .lines,
+    );
     let broadcast = ccs(&endpoint, &["broadcast", "--to-file", "-"]);
-    lines.extend(run_with_stdin(broadcast, &tokens).await.lines);
+    lines.extend(run_with_stdin(broadcast, "phone-1").await.lines);
 
     let message = Upstream::new("phone-1", "u-1")
         .with_category("com.example.app")
         .with_data(Data::new().with("a", "1"))
         .with_time_to_live(60);
-    let cut = start(Greeting {
-        upstream: vec![message, Upstream::new("phone-1", "u-2")],
+    let greeting = || Greeting {
+        upstream: vec![message.clone()],
         receipts: vec![receipt()],
-        cut_after: Some(3),
         ..Greeting::default()
-    })
-    .await;
-    lines.extend(run(ccs(&cut, &["listen"])).await.lines);
+    };
+    let sending = start(greeting()).await;
+    lines.extend(run(ccs(&sending, &["listen", "--count", "2"])).await.lines);
+    let failing = ["listen", "--count", "2", "--exec", "! grep -q u-1"];
+    lines.extend(run(ccs(&sending, &failing)).await.lines);
     let drained = start(Greeting {
         drain: true,
         ..Greeting::default()
     })
     .await;
-    lines.extend(run(ccs(&drained, &["listen"])).await.lines);
+    lines.extend(
+        run(ccs(&drained, &["listen", "--timeout", "2"]))
+            .await
+            .lines,
+    );
     lines
 }
 

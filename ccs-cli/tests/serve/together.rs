@@ -1,6 +1,6 @@
 //! The commands with one another, as in three terminals.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
 
@@ -92,19 +92,58 @@ fn a_broadcast_reaches_every_phone_of_a_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strictness_is_for_those_who_look_for_their_clients_faults() {
-    // A time to live as a string: Google's own example has it, and the protocol forbids it.
-    let lenient = r#"{"to":"phone-1","message_id":"m","time_to_live":"600"}"#;
-    for (args, expected) in [(&[][..], "ack"), (&["--strict"][..], "invalid")] {
-        let mut serve = Serve::start(args);
-        let config = serve.config();
-        let stanza =
-            format!("<message id=\"\"><gcm xmlns=\"google:mobile:data\">{lenient}</gcm></message>");
-        raw(&serve, &stanza);
-        serve.until("login");
-        let told = serve.until(expected);
-        assert_eq!(told["message_id"], "m", "{told}");
+    let body = |json: &str| {
+        format!("<message id=\"\"><gcm xmlns=\"google:mobile:data\">{json}</gcm></message>")
+    };
+    for (stanza, what, tolerated, refused) in [
+        (
+            body(r#"{"to":"phone-1","message_id":"m","time_to_live":"600"}"#),
+            "text_time_to_live",
+            "ack",
+            "invalid",
+        ),
+        (
+            body(r#"{"to":"phone-1","message_id":7}"#),
+            "numeric_message_id",
+            "ack",
+            "invalid",
+        ),
+        (
+            body(r#"{"to":"phone-1","message_id":"u","message_type":"nack"}"#),
+            "nack",
+            "ignored",
+            "invalid",
+        ),
+        (
+            body(r#"{"to":"gcm.googleapis.com","message_id":"dr2:x","message_type":"ack"}"#),
+            "late_receipt_ack",
+            "ignored",
+            "invalid",
+        ),
+        ("\\n".to_owned(), "stray_text", "ignored", "closed"),
+        (
+            (1..=101)
+                .map(|n| body(&format!(r#"{{"to":"silent-1","message_id":"m-{n}"}}"#)))
+                .collect(),
+            "beyond_window",
+            "downstream",
+            "closed",
+        ),
+    ] {
+        let mut lenient = Serve::start(&[]);
+        raw(&lenient, &stanza);
+        lenient.until("login");
+        lenient.until(tolerated);
+
+        let mut strict = Serve::start(&["--strict"]);
+        raw(&strict, &stanza);
+        let connection = strict.until("login")["connection"].clone();
+        let fault = strict.until("fault");
+        assert_eq!(fault["what"], what, "{fault}");
+        assert_eq!(fault["connection"], connection);
+        assert_eq!(strict.until(refused)["connection"], connection);
         // Whoever keeps to the protocol is served all the same.
-        let (client, _incoming) = connect(config).await.unwrap();
+        let (client, _incoming) = connect(strict.config()).await.unwrap();
         client.send(Downstream::to("phone-1")).await.unwrap();
     }
 }
@@ -136,10 +175,12 @@ fn raw(serve: &Serve, stanza: &str) {
                 "<iq type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>".to_owned(),
                 "</iq>",
             ),
-            (stanza, "</message>"),
         ] {
             tls.write_all(say.as_bytes()).unwrap();
             read_until(&mut tls, wait);
         }
+        tls.write_all(stanza.as_bytes()).unwrap();
+        // Stays until the endpoint ends it.
+        let _ = tls.read_to_end(&mut Vec::new());
     });
 }

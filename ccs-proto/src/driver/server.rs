@@ -62,20 +62,18 @@ impl Login {
     ///
     /// # Errors
     /// Why the connection ended before.
-    pub async fn decide<F, D>(mut self, decide: F) -> Result<(Peer, PeerEvents), ConnectionError>
+    pub async fn decide<F, D>(
+        mut self,
+        mut decide: F,
+    ) -> Result<(Peer, PeerEvents), ConnectionError>
     where
-        F: FnOnce(&AuthRequest) -> D,
+        F: FnMut(&AuthRequest) -> D,
         D: Future<Output = Verdict>,
     {
-        let mut decide = Some(decide);
         loop {
             match self.events.next().await {
                 Some(ServerEvent::Login(request)) => {
-                    // The core lets nobody try twice.
-                    let verdict = match decide.take() {
-                        Some(decide) => decide(&request).await,
-                        None => Verdict::Reject,
-                    };
+                    let verdict = decide(&request).await;
                     self.events.handle.ask(Ask::Login(request, verdict));
                 }
                 Some(ServerEvent::Bound { sender, jid }) => {

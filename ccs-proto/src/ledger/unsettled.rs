@@ -144,5 +144,7 @@ mod tests {
         assert_eq!(book.take_overdue(patience, now), None);
         assert_eq!(book.next_overdue(patience), Some(Time::ZERO + 12 * second));
         assert_eq!(book.len(), 2, "overdue is not answered");
+        assert!(!book.is_empty());
+        assert!(book.iter().eq(&["second", "third"]), "oldest first");
     }
 }

@@ -113,6 +113,13 @@ impl<K: Ord + Clone, T> Window<K, T> {
         Some(self.in_flight.remove(&place)?.message)
     }
 
+    /// The message in flight with this key.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&T> {
+        let place = (*self.keys.get(key)?)?;
+        Some(&self.in_flight.get(&place)?.message)
+    }
+
     /// The key in flight that is the first one not below `from`.
     pub fn first_from(&self, from: RangeFrom<K>) -> Option<&K> {
         self.keys
@@ -210,6 +217,7 @@ mod tests {
         window.reserve().unwrap();
         window.enqueue(2, 2).unwrap();
         window.reserve().unwrap();
+        assert_eq!((window.in_flight(), window.queued()), (1, 1));
         assert_eq!(window.capacity(), 0);
         assert_eq!(window.reserve(), Err(Full));
         window.give_back();

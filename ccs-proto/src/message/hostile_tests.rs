@@ -3,10 +3,11 @@
 use bytes::BytesMut;
 
 use super::*;
+use crate::habit::Tolerance;
 use crate::text::Text;
 
 fn downstream(body: &str) -> Result<Downstream, Box<Refusal>> {
-    match FromAppServer::parse(&Text::from(body), false) {
+    match FromAppServer::parse(&Text::from(body), Tolerance::Habits) {
         Ok(FromAppServer::Downstream { message, .. }) => Ok(message),
         Ok(other) => panic!("{other:?}"),
         Err(refusal) => Err(refusal),
@@ -100,6 +101,7 @@ fn a_nack_does_not_repeat_a_long_value() {
             from,
             code,
             description,
+            ..
         } = *downstream(&format!(r#"{{"message_id":"m",{member}}}"#)).unwrap_err()
         else {
             panic!("{member:.40} is taken");

@@ -45,8 +45,10 @@ fn push_escaped(out: &mut impl BufMut, text: &str, quotes: bool) {
             '&' => "\\u0026",
             '\u{fffe}' => "\\ufffe",
             '\u{ffff}' => "\\uffff",
-            // Between members JSON allows these; inside a string it does not.
-            '\t' | '\n' | '\r' if !quotes => continue,
+            // Between members JSON allows these; inside a string it does not. A reader of XML would make a line feed of the
+            // last one.
+            '\t' | '\n' if !quotes => continue,
+            '\r' if !quotes => " ",
             '\n' => "\\n",
             '\r' => "\\r",
             '\t' => "\\t",
@@ -146,5 +148,12 @@ mod tests {
             written("h\u{e9}llo \u{fffd}\u{1f600}"),
             "\"h\u{e9}llo \u{fffd}\u{1f600}\""
         );
+    }
+
+    #[test]
+    fn white_space_between_members_comes_through_xml_as_it_is() {
+        let mut out = Vec::new();
+        push_json(&mut out, "{\r\n\t\"a\":\"b\"\r}");
+        assert_eq!(out, b"{ \n\t\"a\":\"b\" }");
     }
 }

@@ -14,6 +14,7 @@ use super::nack_code::NackCode;
 use super::notification::Notification;
 use super::options::Priority;
 use super::target::{Condition, Target};
+use crate::habit::{Habit, Tolerance};
 use crate::text::Text;
 
 /// A body that came from an app server.
@@ -60,6 +61,8 @@ pub enum Refusal {
         code: NackCode,
         /// Words for people.
         description: String,
+        /// What of it would have been tolerated.
+        habit: Option<Habit>,
     },
 }
 
@@ -96,18 +99,18 @@ struct Members<'a> {
 }
 
 impl FromAppServer {
-    /// Reads and checks a body. `strict` refuses what is tolerated from real clients: a time to live as a string.
+    /// Reads and checks a body.
     ///
     /// # Errors
     /// How to refuse it.
-    pub fn parse(body: &Text, strict: bool) -> Result<Self, Box<Refusal>> {
-        Self::parse_within(body, strict, MAX_DEPTH)
+    pub fn parse(body: &Text, tolerance: Tolerance) -> Result<Self, Box<Refusal>> {
+        Self::parse_within(body, tolerance, MAX_DEPTH)
     }
 
     /// The same with so many levels instead of [`MAX_DEPTH`].
     pub(crate) fn parse_within(
         body: &Text,
-        strict: bool,
+        tolerance: Tolerance,
         depth: usize,
     ) -> Result<Self, Box<Refusal>> {
         let members: Members<'_> = body::read(body, depth).map_err(|error| bad_request(&error))?;
@@ -121,9 +124,14 @@ impl FromAppServer {
             })
             .map_err(|error| bad_request(&error))?;
         let message_id = MessageId::from(message_id);
+        if tolerance == Tolerance::Nothing
+            && let Some(refusal) = members.fault(body, &message_id)
+        {
+            return Err(Box::new(refusal));
+        }
         // Only a string is one of the types; anything else is no downstream message either.
         match members.message_type.map(RawValue::get) {
-            None => members.downstream(body, message_id, strict),
+            None => members.downstream(body, message_id),
             Some("\"ack\"") => members.ack(body, message_id),
             Some("\"nack\"") => Ok(Self::Nack { message_id }),
             Some(_) => Err(Box::new(Refusal::Nack {
@@ -131,6 +139,7 @@ impl FromAppServer {
                 from: members.addressee(body),
                 code: NackCode::InvalidJson,
                 description: "InvalidJson: unknown message_type".to_owned(),
+                habit: None,
             })),
         }
     }
@@ -168,6 +177,39 @@ impl Members<'_> {
         body::lenient(body, self.to).filter(|to| to.len() <= MAX_TOKEN)
     }
 
+    /// What is wrong with the body and tolerated from real app servers.
+    fn fault(&self, body: &Text, message_id: &MessageId) -> Option<Refusal> {
+        let kind = self.message_type.map(RawValue::get);
+        let id = self.message_id.filter(|raw| !raw.get().starts_with('"'));
+        let ttl = self.time_to_live.filter(|raw| is_number_in_quotes(raw));
+        let message_id = message_id.clone();
+        let (Wrong(description), habit) = if kind == Some("\"nack\"") {
+            let never = "an app server never sends a nack; not acking is enough".to_owned();
+            let message_id = message_id.compact();
+            (Wrong(never), Habit::Nack { message_id })
+        } else if let Some(raw) = id {
+            let message_id = message_id.compact();
+            let wrong = Wrong::type_of("message_id", "String", raw);
+            (wrong, Habit::NumericMessageId { message_id })
+        } else if let (Some(raw), None) = (ttl, kind) {
+            let message_id = message_id.compact();
+            let wrong = Wrong::type_of("time_to_live", "Number", raw);
+            (wrong, Habit::TextTimeToLive { message_id })
+        } else {
+            return None;
+        };
+        Some(Refusal::Nack {
+            message_id,
+            from: self.addressee(body),
+            code: match kind {
+                None => NackCode::InvalidJson,
+                Some(_) => NackCode::BadAck,
+            },
+            description,
+            habit: Some(habit),
+        })
+    }
+
     /// An ack that does not say to whom is malformed (`docs/protocol.md` §12 #18).
     fn ack(&self, body: &Text, message_id: MessageId) -> Result<FromAppServer, Box<Refusal>> {
         match body::lenient(body, self.to) {
@@ -180,6 +222,7 @@ impl Members<'_> {
                 from: None,
                 code: NackCode::BadAck,
                 description: "an ack needs \"to\", the \"from\" of the message".to_owned(),
+                habit: None,
             })),
         }
     }
@@ -188,9 +231,8 @@ impl Members<'_> {
         &self,
         body: &Text,
         message_id: MessageId,
-        strict: bool,
     ) -> Result<FromAppServer, Box<Refusal>> {
-        let built = self.build(body, strict).and_then(|message| {
+        let built = self.build(body).and_then(|message| {
             message
                 .check(&message_id)
                 .map_err(|invalid| Wrong(format!("InvalidJson: {invalid}")))?;
@@ -208,12 +250,13 @@ impl Members<'_> {
                     from: self.addressee(body),
                     code: NackCode::InvalidJson,
                     description,
+                    habit: None,
                 }))
             }
         }
     }
 
-    fn build(&self, body: &Text, strict: bool) -> Result<Downstream, Wrong> {
+    fn build(&self, body: &Text) -> Result<Downstream, Wrong> {
         let mut message = Downstream::new(self.target(body)?);
         let options = &mut message.options;
         options.collapse_key = string(body, "collapse_key", self.collapse_key)?;
@@ -221,7 +264,7 @@ impl Members<'_> {
         options.content_available = boolean("content_available", self.content_available)?;
         options.mutable_content = boolean("mutable_content", self.mutable_content)?;
         options.delay_while_idle = boolean("delay_while_idle", self.delay_while_idle)?;
-        options.time_to_live = self.time_to_live(strict)?;
+        options.time_to_live = self.time_to_live()?;
         options.receipt_requested = boolean(
             "delivery_receipt_requested",
             self.delivery_receipt_requested,
@@ -275,15 +318,13 @@ impl Members<'_> {
     }
 
     /// Google's own example has it as a string (fixture E45, `docs/protocol.md` §12 #22).
-    fn time_to_live(&self, strict: bool) -> Result<Option<u64>, Wrong> {
+    fn time_to_live(&self) -> Result<Option<u64>, Wrong> {
         let Some(raw) = self.time_to_live else {
             return Ok(None);
         };
         let json = raw.get();
-        let is_string = json.starts_with('"');
         let digits = json.trim_matches('"');
-        let is_number = digits.parse::<f64>().is_ok_and(f64::is_finite);
-        if !is_number || (is_string && strict) {
+        if !is_number(digits) {
             return Err(Wrong::type_of("time_to_live", "Number", raw));
         }
         match digits.parse::<u64>() {
@@ -294,6 +335,14 @@ impl Members<'_> {
             ))),
         }
     }
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+fn is_number_in_quotes(raw: &RawValue) -> bool {
+    raw.get().starts_with('"') && is_number(raw.get().trim_matches('"'))
 }
 
 fn string(body: &Text, field: &str, member: Member<'_>) -> Result<Option<Text>, Wrong> {
@@ -322,7 +371,8 @@ mod tests {
     use super::*;
 
     fn refused(body: &str) -> (NackCode, String) {
-        match FromAppServer::parse(&Text::from(body), false).map_err(|refusal| *refusal) {
+        match FromAppServer::parse(&Text::from(body), Tolerance::Habits).map_err(|refusal| *refusal)
+        {
             Err(Refusal::Nack {
                 code, description, ..
             }) => (code, description),
@@ -350,7 +400,7 @@ mod tests {
                 "InvalidJson: JSON_PARSING_ERROR : Missing Required Field: message_id\n",
             ),
         ] {
-            let refusal = FromAppServer::parse(&Text::from(body), false).unwrap_err();
+            let refusal = FromAppServer::parse(&Text::from(body), Tolerance::Habits).unwrap_err();
             assert_eq!(
                 *refusal,
                 Refusal::StanzaError {
@@ -364,7 +414,7 @@ mod tests {
             "{",
             r#"{"message_id":"a","message_id":"b","to":"T"}"#,
         ] {
-            let refusal = FromAppServer::parse(&Text::from(body), false).unwrap_err();
+            let refusal = FromAppServer::parse(&Text::from(body), Tolerance::Habits).unwrap_err();
             assert!(matches!(*refusal, Refusal::StanzaError { .. }), "{body}");
         }
     }
@@ -433,14 +483,66 @@ mod tests {
         let Ok(FromAppServer::Downstream {
             message_id,
             message,
-        }) = FromAppServer::parse(&Text::from(body), false)
+        }) = FromAppServer::parse(&Text::from(body), Tolerance::Habits)
         else {
             panic!("refused");
         };
         assert_eq!(message_id.as_str(), "42");
         assert_eq!(message.kept_for().unwrap().as_secs(), 600);
         assert_eq!(message.payload().unwrap().get("a").as_deref(), Some("true"));
-        let strict = FromAppServer::parse(&Text::from(body), true);
-        assert!(matches!(*strict.unwrap_err(), Refusal::Nack { .. }));
+    }
+
+    #[test]
+    fn what_is_tolerated_is_refused_by_name_where_nothing_is() {
+        let message_id = || MessageId::from("42");
+        for (body, code, habit) in [
+            (
+                r#"{"message_id":42,"to":"T"}"#,
+                NackCode::InvalidJson,
+                Habit::NumericMessageId {
+                    message_id: message_id(),
+                },
+            ),
+            (
+                r#"{"message_id":42,"to":"T","message_type":"ack"}"#,
+                NackCode::BadAck,
+                Habit::NumericMessageId {
+                    message_id: message_id(),
+                },
+            ),
+            (
+                r#"{"message_id":"42","to":"T","time_to_live":"600"}"#,
+                NackCode::InvalidJson,
+                Habit::TextTimeToLive {
+                    message_id: message_id(),
+                },
+            ),
+            (
+                r#"{"message_id":"42","to":"T","message_type":"nack"}"#,
+                NackCode::BadAck,
+                Habit::Nack {
+                    message_id: message_id(),
+                },
+            ),
+        ] {
+            let body = Text::from(body);
+            assert!(FromAppServer::parse(&body, Tolerance::Habits).is_ok());
+            let refusal = FromAppServer::parse(&body, Tolerance::Nothing).unwrap_err();
+            let Refusal::Nack {
+                code: found,
+                habit: named,
+                ..
+            } = *refusal
+            else {
+                panic!("{body}: {refusal:?}");
+            };
+            assert_eq!((found, named), (code, Some(habit)), "{body}");
+        }
+        // What nobody tolerates is no habit.
+        let wrong = Text::from(r#"{"message_id":"m","to":"T","time_to_live":"abc"}"#);
+        for tolerance in [Tolerance::Habits, Tolerance::Nothing] {
+            let refusal = FromAppServer::parse(&wrong, tolerance).unwrap_err();
+            assert!(matches!(*refusal, Refusal::Nack { habit: None, .. }));
+        }
     }
 }

@@ -5,6 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::habit::Tolerance;
 use crate::text::Text;
 
 fn any_text(bytes: usize) -> impl Strategy<Value = String> {
@@ -67,7 +68,7 @@ proptest! {
             .dry_run(!yes)
             .priority(if yes { Priority::High } else { Priority::Normal });
         let encoded = message.encode(&MessageId::from(id.as_str())).unwrap();
-        let read = FromAppServer::parse(&json_of(encoded.stanza()), true).unwrap();
+        let read = FromAppServer::parse(&json_of(encoded.stanza()), Tolerance::Nothing).unwrap();
         let message_id = MessageId::from(id.as_str());
         prop_assert_eq!(read, FromAppServer::Downstream { message_id, message });
     }
@@ -112,7 +113,7 @@ proptest! {
 
         let mut out = BytesMut::new();
         envelope::push_client_ack(&mut out, &from, &id);
-        let read = FromAppServer::parse(&json_of(&out), true).unwrap();
+        let read = FromAppServer::parse(&json_of(&out), Tolerance::Nothing).unwrap();
         prop_assert_eq!(read, FromAppServer::Ack { message_id: id.into(), to: from.into() });
     }
 }

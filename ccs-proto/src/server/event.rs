@@ -5,6 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::error::ConnectionError;
+use crate::habit::Habit;
 use crate::key::ApiKey;
 use crate::ledger::{ConnectionId, Token};
 use crate::message::{Downstream, MessageId, Receipt, RegistrationToken, SenderId, Upstream};
@@ -45,6 +46,9 @@ pub enum ServerEvent {
     },
     /// The app server did something that is passed over.
     Ignored(Habit),
+    /// The app server did something that is refused only since this endpoint tolerates nothing
+    /// ([`Tolerance`](crate::Tolerance)). How it is refused comes next: as `Refused`, or as the end of the connection.
+    Fault(Habit),
     /// The app server has not acked an upstream message for
     /// [`ack_overdue`](crate::ServerConfig::ack_overdue).
     AckOverdue {
@@ -55,27 +59,6 @@ pub enum ServerEvent {
     },
     /// The connection is over; the last event. An error says why it was not in order.
     Closed(Result<(), ConnectionError>),
-}
-
-/// What app servers do that the protocol does not ask for, and the endpoint lives with (`docs/protocol.md` §13).
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Habit {
-    /// A nack for an upstream message, which an app server never needs to send. The message stays un-acked
-    /// (`docs/protocol.md` §12 #44).
-    Nack {
-        /// The id that it names.
-        message_id: MessageId,
-    },
-    /// An ack of a receipt that is no longer kept, or was acked before.
-    LateReceiptAck {
-        /// The id that it names.
-        message_id: MessageId,
-    },
-    /// Text between stanzas; told once for each place where it stands.
-    StrayText,
-    /// A message after the end of the stream.
-    AfterClose,
 }
 
 /// A login to decide on.

@@ -11,9 +11,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-pub use event::{
-    AnswerError, AnswerToken, AuthRequest, Habit, SendError, ServerEvent, ServerFinished,
-};
+pub use event::{AnswerError, AnswerToken, AuthRequest, SendError, ServerEvent, ServerFinished};
 
 use crate::config::ServerConfig;
 use crate::connection::{Inbox, Minute, TRANSMIT_BYTES, Wire};

@@ -2,9 +2,10 @@
 
 use super::handshake::Stage;
 use super::upstream::Settled;
-use super::{AnswerToken, Habit, ServerConnection, ServerEvent, Unanswered};
+use super::{AnswerToken, ServerConnection, ServerEvent, Unanswered};
 use crate::connection::Received;
 use crate::error::ConnectionError;
+use crate::habit::{Habit, Tolerance};
 use crate::message::envelope::{self, StanzaErrorKind};
 use crate::message::{
     Downstream, FromAppServer, MessageId, NackCode, Refusal, RegistrationToken, Target,
@@ -90,7 +91,10 @@ impl ServerConnection {
     /// Text between stanzas is passed over, but not without end (`docs/protocol.md` §12 #49). However it is cut into
     /// reads, it is told once for each place where it stands.
     fn stray_text(&mut self, now: Time, bytes: usize) -> Result<(), ConnectionError> {
-        if self.config.strict || self.stage == Stage::Auth {
+        if self.is_strict() || self.stage == Stage::Auth {
+            if self.is_strict() {
+                self.emit(now, 0, ServerEvent::Fault(Habit::StrayText));
+            }
             return Err(ConnectionError::protocol(
                 StreamCondition::BadFormat,
                 "text between stanzas",
@@ -147,13 +151,13 @@ impl ServerConnection {
             }
         };
         let depth = self.config.limits.json_depth;
-        let parsed = FromAppServer::parse_within(&body, self.config.strict, depth);
+        let parsed = FromAppServer::parse_within(&body, self.config.tolerance, depth);
         match parsed.map_err(|refusal| *refusal) {
             Ok(FromAppServer::Downstream {
                 message_id,
                 message,
             }) => {
-                self.downstream(now, message_id, message, body.len());
+                return self.downstream(now, message_id, message, body.len());
             }
             Ok(FromAppServer::Ack { message_id, to }) => {
                 return self.ack_received(now, stanza.id.as_deref(), &body, &message_id, &to);
@@ -170,24 +174,53 @@ impl ServerConnection {
                 from,
                 code,
                 description,
+                habit,
             }) => {
+                if let Some(habit) = habit {
+                    self.emit(now, 0, ServerEvent::Fault(habit));
+                }
                 self.refuse(now, from.as_deref(), message_id, &code, &description);
             }
         }
         Ok(())
     }
 
-    fn downstream(&mut self, now: Time, message_id: MessageId, message: Downstream, bytes: usize) {
+    fn is_strict(&self) -> bool {
+        self.config.tolerance == Tolerance::Nothing
+    }
+
+    fn downstream(
+        &mut self,
+        now: Time,
+        message_id: MessageId,
+        message: Downstream,
+        bytes: usize,
+    ) -> Result<(), ConnectionError> {
         let target = target_text(message.target());
         // Ten thousand of them are remembered.
         let message_id = message_id.compact();
         if self.draining_since.is_some() {
             let code = NackCode::ConnectionDraining;
-            return self.refuse(now, Some(&target), message_id, &code, "");
+            self.refuse(now, Some(&target), message_id, &code, "");
+            return Ok(());
         }
         if !self.answered.is_new(&message_id) {
             let code = NackCode::InvalidJson;
-            return self.refuse(now, Some(&target), message_id, &code, DUPLICATE);
+            self.refuse(now, Some(&target), message_id, &code, DUPLICATE);
+            return Ok(());
+        }
+        // Those it has no answer to are more than we count: ours may be on their way.
+        let window = self.config.window;
+        if self.is_strict() && self.unanswered.len() >= window {
+            self.emit(
+                now,
+                0,
+                ServerEvent::Fault(Habit::BeyondWindow { message_id }),
+            );
+            return Err(ConnectionError::protocol(
+                StreamCondition::PolicyViolation,
+                format!("more than {window} messages without an answer"),
+            ));
         }
         let unanswered = Unanswered {
             target,
@@ -200,6 +233,7 @@ impl ServerConnection {
             token,
         };
         self.emit(now, bytes, event);
+        Ok(())
     }
 
     fn ack_received(
@@ -210,7 +244,7 @@ impl ServerConnection {
         message_id: &MessageId,
         to: &RegistrationToken,
     ) -> Result<(), ConnectionError> {
-        match self.upstreams.settle(message_id, to) {
+        match self.upstreams.settle(message_id, to, self.config.tolerance) {
             Settled::Message(message) => {
                 self.emit(now, message.body().len(), ServerEvent::Acked(message));
             }
@@ -223,13 +257,13 @@ impl ServerConnection {
             }
             Settled::LateReceipt => {
                 let message_id = message_id.compact();
-                self.emit(
-                    now,
-                    0,
-                    ServerEvent::Ignored(Habit::LateReceiptAck { message_id }),
-                );
+                let habit = Habit::LateReceiptAck { message_id };
+                self.emit(now, 0, ServerEvent::Ignored(habit));
             }
-            Settled::Nothing => {
+            Settled::Nothing(habit) => {
+                if let Some(habit) = habit {
+                    self.emit(now, 0, ServerEvent::Fault(habit));
+                }
                 if !self.stray_acks.allows(now, 1, STRAY_ACKS) {
                     return Err(ConnectionError::policy(format!(
                         "more than {STRAY_ACKS} acks of messages not sent over this connection within a minute"

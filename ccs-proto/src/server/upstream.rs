@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::{SendError, ServerConnection};
+use crate::habit::{Habit, Tolerance};
 use crate::ledger::Window;
 use crate::message::{MessageId, Receipt, RegistrationToken, Upstream, envelope};
 use crate::time::Time;
@@ -34,7 +35,25 @@ pub(super) enum Settled {
     Receipt(Receipt),
     /// A receipt that is not kept any more.
     LateReceipt,
-    Nothing,
+    /// The ack is refused; by a habit, where it would have been tolerated.
+    Nothing(Option<Habit>),
+}
+
+/// What an ack is about.
+enum Named {
+    Message(Key),
+    Receipt(MessageId),
+}
+
+/// How well an ack names it.
+enum Match {
+    Exact,
+    Inexact,
+}
+
+/// The id of the receipt for a message.
+fn prefixed(id: &MessageId) -> MessageId {
+    MessageId::from(format!("{RECEIPT_PREFIX}{id}"))
 }
 
 pub(super) struct Left {
@@ -64,34 +83,67 @@ impl Upstreams {
         true
     }
 
-    /// Settles what an ack names. Clients differ: `to` is mostly the message's `from`, but for receipts some name the
-    /// device; and some leave out the receipt's prefix (`docs/protocol.md` §12 #19, #45). So the exact pair is looked
-    /// for first, then the id alone, then a receipt by either form of its id.
-    pub(super) fn settle(&mut self, id: &MessageId, to: &RegistrationToken) -> Settled {
-        let exact = (id.clone(), to.clone());
-        if let Some(message) = self.messages.settle(&exact) {
-            return Settled::Message(message);
-        }
-        let prefixed = MessageId::from(format!("{RECEIPT_PREFIX}{id}"));
-        for receipt_id in [id, &prefixed] {
-            if let Some(receipt) = self.receipts.settle(receipt_id) {
-                return Settled::Receipt(receipt);
+    /// Settles what an ack names: the message of that id from that device, or the receipt. Clients differ, so where habits
+    /// are tolerated what is [nearest](Self::nearest) counts too.
+    pub(super) fn settle(
+        &mut self,
+        id: &MessageId,
+        to: &RegistrationToken,
+        tolerance: Tolerance,
+    ) -> Settled {
+        let key = match self.nearest(id, to) {
+            Some((_, Match::Inexact)) if tolerance == Tolerance::Nothing => {
+                let message_id = id.compact();
+                return Settled::Nothing(Some(Habit::InexactAck { message_id }));
             }
+            found => found.map(|(key, _)| key),
+        };
+        let settled = match key {
+            Some(Named::Message(key)) => self.messages.settle(&key).map(Settled::Message),
+            Some(Named::Receipt(key)) => self.receipts.settle(&key).map(Settled::Receipt),
+            None => None,
+        };
+        settled.unwrap_or_else(|| self.unknown(id, tolerance))
+    }
+
+    /// What an ack means. `to` is mostly the message's `from`, but for receipts some name the device; and some leave out
+    /// the receipt's prefix (`docs/protocol.md` §12 #19, #45). So the exact pair is looked for first, then a receipt by
+    /// either form of its id, then the id alone.
+    fn nearest(&self, id: &MessageId, to: &RegistrationToken) -> Option<(Named, Match)> {
+        let exact = (id.clone(), to.clone());
+        if self.messages.get(&exact).is_some() {
+            return Some((Named::Message(exact), Match::Exact));
+        }
+        if let Some(receipt) = self.receipts.get(id) {
+            let same = receipt.from().as_str() == to.as_str();
+            let how = if same { Match::Exact } else { Match::Inexact };
+            return Some((Named::Receipt(id.clone()), how));
+        }
+        let prefixed = prefixed(id);
+        if self.receipts.get(&prefixed).is_some() {
+            return Some((Named::Receipt(prefixed), Match::Inexact));
         }
         let lowest = (id.clone(), RegistrationToken::from(""));
-        let by_id = self
-            .messages
-            .first_from(lowest..)
-            .filter(|(found, _)| found == id);
-        if let Some(key) = by_id.cloned()
-            && let Some(message) = self.messages.settle(&key)
-        {
-            return Settled::Message(message);
-        }
-        if id.as_str().starts_with(RECEIPT_PREFIX) || self.forgotten.contains(&prefixed) {
-            Settled::LateReceipt
-        } else {
-            Settled::Nothing
+        let by_id = self.messages.first_from(lowest..);
+        let by_id = by_id.filter(|(found, _)| found == id)?;
+        Some((Named::Message(by_id.clone()), Match::Inexact))
+    }
+
+    /// An ack of nothing that is under way. That of a receipt which we gave up ourselves is no fault of the app server.
+    fn unknown(&self, id: &MessageId, tolerance: Tolerance) -> Settled {
+        let forgotten = self
+            .forgotten
+            .iter()
+            .any(|kept| kept == id || *kept == prefixed(id));
+        let of_receipt = id.as_str().starts_with(RECEIPT_PREFIX);
+        match tolerance {
+            _ if forgotten => Settled::LateReceipt,
+            Tolerance::Habits if of_receipt => Settled::LateReceipt,
+            Tolerance::Nothing if of_receipt => {
+                let message_id = id.compact();
+                Settled::Nothing(Some(Habit::LateReceiptAck { message_id }))
+            }
+            _ => Settled::Nothing(None),
         }
     }
 

@@ -67,3 +67,19 @@ impl Drop for Held {
         self.forget();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_doubles_up_to_the_limit_and_only_when_it_has_to() {
+        let mut held = Held::new(100);
+        for (more, memory) in [(30, 30), (0, 30), (1, 60), (29, 60), (10, 100), (30, 100)] {
+            held.push(&[b'x'; 30][..more]);
+            assert_eq!(held.memory(), memory, "after {} bytes", held.bytes().len());
+        }
+        held.forget();
+        assert_eq!((held.memory(), held.bytes()), (0, &b""[..]));
+    }
+}

@@ -140,9 +140,10 @@ impl World {
             .filter(|(_, m)| m.accepted && m.outcome.is_none() && !m.stored)
             .map(|(id, _)| id.clone())
             .collect();
-        self.books.check(lost.is_empty(), Rule::AcceptedIsStored, || {
-            format!("accepted, and not in the store after a crash: {lost:?}")
-        });
+        self.books
+            .check(lost.is_empty(), Rule::AcceptedIsStored, || {
+                format!("accepted, and not in the store after a crash: {lost:?}")
+            });
         // What was not accepted is the application's again, unless it is in the store all the same.
         self.books.messages.retain(|_, m| m.accepted || m.stored);
         let ids: Vec<ConnectionId> = self.links.keys().copied().collect();
@@ -403,7 +404,11 @@ impl World {
         }
         match event {
             SessionEvent::NotStored { message } => {
-                let number = self.app.ids.iter().find(|(_, id)| *id == message.id().as_str());
+                let number = self
+                    .app
+                    .ids
+                    .iter()
+                    .find(|(_, id)| *id == message.id().as_str());
                 let number = number.map(|(number, _)| *number).unwrap_or_default();
                 let killer = self.plan_killer(number);
                 let again = message.message().clone();

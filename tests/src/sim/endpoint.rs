@@ -244,10 +244,8 @@ impl World {
                     };
                 }
             }
-            ServerEvent::Bound { .. } => {
-                if self.is(&Mood::DrainNew) {
-                    self.after(Duration::from_millis(300), Due::Drain(id));
-                }
+            ServerEvent::Bound { .. } if self.is(&Mood::DrainNew) => {
+                self.after(Duration::from_millis(300), Due::Drain(id));
             }
             ServerEvent::Downstream {
                 message_id,
@@ -294,7 +292,11 @@ impl World {
         let delay = dice.millis(0, settings.answers_within);
         let (remembers, known) = match self.books.messages.get(id) {
             Some(known) => (settings.remembers_ids, known),
-            None => return self.books.broken(Rule::SameId, || format!("{id} is nobody's")),
+            None => {
+                return self
+                    .books
+                    .broken(Rule::SameId, || format!("{id} is nobody's"));
+            }
         };
         let taken = known.taken > 0;
         self.note(|| format!("endpoint has {id}"));
@@ -329,7 +331,10 @@ impl World {
             }
             if message.wants_receipt() {
                 let due = dice.millis(0, 3_000);
-                self.after(due, Due::Receipt(id.to_owned(), message.target().to_string()));
+                self.after(
+                    due,
+                    Due::Receipt(id.to_owned(), message.target().to_string()),
+                );
             }
             Reply::Ack {
                 twice: !self.calm && dice.percent(3),

@@ -101,7 +101,11 @@ impl Plan {
             for _ in 0..burst {
                 let killer = (killers && dice.percent(6)).then(|| {
                     let cut = dice.percent(30);
-                    if cut { Killer::Cut } else { Killer::StreamError }
+                    if cut {
+                        Killer::Cut
+                    } else {
+                        Killer::StreamError
+                    }
                 });
                 let message = Message {
                     device: dice.below(settings.devices),
@@ -129,7 +133,11 @@ impl Plan {
         }
         for _ in 0..dice.index(25) {
             let at = dice.millis(0, span * 1_000);
-            let burst = if dice.percent(10) { 1 + dice.index(12) } else { 1 };
+            let burst = if dice.percent(10) {
+                1 + dice.index(12)
+            } else {
+                1
+            };
             for _ in 0..burst {
                 whats.push((at, What::Device(dice.below(settings.devices))));
             }

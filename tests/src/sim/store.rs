@@ -161,7 +161,12 @@ impl World {
         {
             any = true;
             self.store_step(step, true);
-            let kept = self.app.store.answers.back().is_some_and(|(_, _, kept)| *kept);
+            let kept = self
+                .app
+                .store
+                .answers
+                .back()
+                .is_some_and(|(_, _, kept)| *kept);
             if kept && self.crashes_at(Point::Stored) {
                 return true;
             }

@@ -133,7 +133,8 @@ impl World {
         let end = self.now + patience * 2;
         while self.is_right() && self.app.session.is_some() && self.step(Some(end)) {}
         if self.is_right() && self.app.session.is_some() {
-            self.books.broken(Rule::Progress, || "the shutdown has no end".to_owned());
+            self.books
+                .broken(Rule::Progress, || "the shutdown has no end".to_owned());
         }
     }
 
@@ -200,7 +201,8 @@ impl World {
         }
         self.steps += 1;
         if self.steps > STEPS {
-            self.books.broken(Rule::Progress, || format!("{STEPS} steps and no end"));
+            self.books
+                .broken(Rule::Progress, || format!("{STEPS} steps and no end"));
             return false;
         }
         self.now = self.now.max(next);
@@ -236,7 +238,8 @@ impl World {
             self.look();
             rounds += 1;
             if rounds > SAME_MOMENT {
-                self.books.broken(Rule::Progress, || "a deadline stays due".to_owned());
+                self.books
+                    .broken(Rule::Progress, || "a deadline stays due".to_owned());
                 return;
             }
             self.run_app();
@@ -257,13 +260,13 @@ impl World {
             moved |= self.run_app();
             moved |= self.run_endpoint();
             if !moved {
-                self.links.retain(|_, link| {
-                    link.held || link.server.is_some()
-                });
+                self.links
+                    .retain(|_, link| link.held || link.server.is_some());
                 return;
             }
         }
-        self.books.broken(Rule::Progress, || "never comes to rest".to_owned());
+        self.books
+            .broken(Rule::Progress, || "never comes to rest".to_owned());
     }
 
     fn happens(&mut self, due: Due) {
@@ -332,11 +335,17 @@ impl World {
             (Fault::Drain, Some(id)) => self.drain(id),
             (Fault::HalfCloseUp, Some(id)) => {
                 self.books.see(Sight::HalfClosedUp);
-                self.links.get_mut(&id).into_iter().for_each(|link| link.up.finish(now, End::Eof));
+                self.links
+                    .get_mut(&id)
+                    .into_iter()
+                    .for_each(|link| link.up.finish(now, End::Eof));
             }
             (Fault::HalfCloseDown, Some(id)) => {
                 self.books.see(Sight::HalfClosedDown);
-                self.links.get_mut(&id).into_iter().for_each(|link| link.down.finish(now, End::Eof));
+                self.links
+                    .get_mut(&id)
+                    .into_iter()
+                    .for_each(|link| link.down.finish(now, End::Eof));
             }
             (Fault::BlackHole, Some(id)) => {
                 self.books.see(Sight::BlackHole);

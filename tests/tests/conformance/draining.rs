@@ -66,13 +66,14 @@ pub async fn a_drained_connection_ends_in_order_when_nothing_is_open<R: Run, L: 
     let under_way = client.try_send(message(1)).expect("a place");
     let (_, token) = downstream(&mut events).await;
     peer.send(upstream(1)).await.expect("sent");
+    let held = received(&mut incoming).await;
     peer.drain();
     draining(&mut incoming).await;
     peer.ack(token, None)
         .expect("what is under way is answered");
     under_way.await.expect("accepted");
     assert_eq!(client.capacity(), 0);
-    received(&mut incoming).await.ack().expect("open");
+    held.ack().expect("open");
     assert_eq!(closed(&mut incoming).await, Ok(()));
     let mut acked = 0;
     let end = loop {

@@ -42,7 +42,7 @@ async fn both_ways<R: Run>(
 /// Sends so many, a hundred and a few more waiting at a time.
 async fn send_all<F: Future<Output = ()>>(count: usize, send: impl Fn(usize) -> F) {
     use futures_util::stream::{StreamExt, iter};
-    iter(0..count).for_each_concurrent(150, |n| send(n)).await;
+    iter(0..count).for_each_concurrent(150, send).await;
 }
 
 /// Acks all that it gets, and says in order what that was and what was acked of its own.
@@ -85,7 +85,7 @@ pub async fn twenty_thousand_messages_go_each_way_at_once<R: Run, L: Link<R>>() 
 
 pub async fn pieces_of_every_size_arrive_whole<R: Run>() {
     // From one byte to more than a stanza, and each `Pending` more or less often.
-    for size in (1..40).chain([64, 100, 333, 1_000]) {
+    for size in (1..20).chain([64, 333, 1_000]) {
         let shape = Shape {
             read: size,
             write: 1_000 / size + 1,
@@ -153,6 +153,23 @@ pub async fn an_endpoint_that_is_slow_holds_the_application_up_and_loses_nothing
     assert_eq!(client.capacity(), 100);
 }
 
+pub async fn a_peer_whose_events_nobody_takes_can_send_all_the_same<R: Run, L: Link<R>>() {
+    let (client, mut incoming, peer, events) = pair::<R, L>(client_config()).await;
+    drop(events);
+    let sending = async {
+        for n in 0..FLOOD {
+            peer.send(upstream(n)).await.expect("a place");
+        }
+    };
+    let acking = async {
+        for _ in 0..FLOOD {
+            received(&mut incoming).await.ack().expect("still open");
+        }
+    };
+    join(sending, acking).await;
+    assert_eq!(client.close().await, Ok(()));
+}
+
 /// What became of each message, in order, and how the connection ended.
 #[derive(Default)]
 struct Echoed {
@@ -183,7 +200,8 @@ async fn echo<R: Run>(client: Client, mut incoming: Incoming, enough: usize) -> 
     echoed
 }
 
-const FLOOD: usize = 3_000;
+/// More than the client's inbox holds.
+const FLOOD: usize = 1_500;
 
 pub async fn thousands_at_once_are_echoed_and_acked_in_one_task<R: Run, L: Link<R>>() {
     let (client, incoming, peer, events) = pair::<R, L>(client_config()).await;

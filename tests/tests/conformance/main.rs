@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod acks;
+mod admission;
 mod authority;
 mod broadcast;
 mod by_hand;
@@ -24,16 +25,16 @@ mod secrets;
 mod service;
 mod window;
 
-/// The cases of one runtime. Those of `both` are run over a pipe in memory and over TLS, the others as they say.
+/// The cases of one runtime. Those of the first list are run over a pipe in memory and over TLS, the others as they say.
 macro_rules! on {
-    ($name:ident = $runtime:ty, $both:tt $memory:tt $tls:tt) => {
+    ($name:ident = $runtime:ty, [$($both:tt)*] $memory:tt $tls:tt) => {
         mod $name {
             mod memory {
-                cases!(($runtime, crate::link::Memory) $both);
+                $(cases!(($runtime, crate::link::Memory) $both);)*
                 cases!(($runtime) $memory);
             }
             mod tls {
-                cases!(($runtime, crate::link::Tls) $both);
+                $(cases!(($runtime, crate::link::Tls) $both);)*
                 cases!(($runtime) $tls);
             }
         }
@@ -57,13 +58,15 @@ macro_rules! case {
     };
 }
 
+/// `both`, `memory` and `tls` are run on each runtime. What takes long is spared virtual time, and what depends on who has
+/// his turn when is certain there alone.
 macro_rules! suite {
-    (both $both:tt memory $memory:tt tls $tls:tt virtual_time $virtual:tt) => {
-        on!(tokio = crate::runtime::Tokio, $both $memory $tls);
-        on!(async_std = crate::runtime::AsyncIo<crate::runtime::AsyncStd>, $both $memory $tls);
-        on!(smol = crate::runtime::AsyncIo<crate::runtime::Smol>, $both $memory $tls);
-        on!(virtual_time = crate::by_hand::Virtual, $both $memory $tls);
-        mod timing {
+    (both $both:tt memory $memory:tt tls $tls:tt real_time $real:tt virtual_time $virtual:tt) => {
+        on!(tokio = crate::runtime::Tokio, [$both $real] $memory $tls);
+        on!(async_std = crate::runtime::AsyncIo<crate::runtime::AsyncStd>, [$both $real] $memory $tls);
+        on!(smol = crate::runtime::AsyncIo<crate::runtime::Smol>, [$both $real] $memory $tls);
+        on!(virtual_time = crate::by_hand::Virtual, [$both] $memory $tls);
+        mod certain {
             cases!((crate::by_hand::Virtual) $virtual);
         }
     };
@@ -96,9 +99,9 @@ suite! {
             acks_go_out_while_the_window_is_full
             an_endpoint_sends_in_the_order_of_asking;
         flow:
-            twenty_thousand_messages_go_each_way_at_once
             an_application_that_is_slow_holds_the_endpoint_up_and_loses_nothing
             an_endpoint_that_is_slow_holds_the_application_up_and_loses_nothing
+            a_peer_whose_events_nobody_takes_can_send_all_the_same
             thousands_at_once_are_echoed_and_acked_in_one_task
             a_peer_that_ignores_the_window_is_cut_off_and_the_waiting_send_is_unknown
             a_peer_that_ignores_the_window_gets_through_where_the_inbox_holds_it_all;
@@ -177,6 +180,10 @@ suite! {
             a_believed_server_is_spoken_to
             nothing_is_said_to_a_server_that_is_not_believed
             a_private_authority_is_believed_only_when_it_is_named;
+        admission:
+            at_the_limit_the_oldest_gives_way_and_the_newcomer_gets_in
+            one_address_cannot_take_every_place
+            after_too_many_wrong_keys_none_is_looked_at;
         service:
             what_was_in_flight_on_a_cut_connection_goes_out_again
             a_drained_connection_finishes_beside_the_next_one
@@ -193,8 +200,11 @@ suite! {
             accepting_may_be_dropped_anywhere
             binding_may_be_dropped_anywhere;
     }
+    real_time {
+        flow: twenty_thousand_messages_go_each_way_at_once;
+    }
     virtual_time {
-        login:
-            silence_is_given_up_after_the_times_that_are_documented;
+        login: silence_is_given_up_after_the_times_that_are_documented;
+        window: a_send_dropped_before_it_is_handed_over_is_not_sent;
     }
 }

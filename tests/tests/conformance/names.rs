@@ -26,7 +26,9 @@ macro_rules! program {
                 (ccs::ConnectionError, ccs::Data, ccs::InvalidCertificate, ccs::IoTimer),
                 (ccs::IoTransport<S>, ccs::Message, ccs::MessageId, ccs::Notification),
                 (ccs::OwnedPermit, ccs::Peer, ccs::PeerEvents, ccs::Reserve, ccs::SendError),
-                (ccs::SenderId, ccs::Tap, ccs::proto::Time),
+                (ccs::SenderId, ccs::Tap, ccs::proto::Time, ccs::AdmissionConfig),
+                (ccs::EndpointConfig, ccs::Handling, ccs::Inbound, ccs::Routes, ccs::Sent),
+                (ccs::Service, ccs::ServiceEvent, ccs::StartConfig),
             );
 
             fn config(port: u16) -> Config {

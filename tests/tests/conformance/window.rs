@@ -10,7 +10,7 @@ use crate::ends::{
     ack_all, answered, capacity, client_config, downstream, message, not_sent, pair, pair_over,
     received, scripted, start, upstream, window_of,
 };
-use crate::link::Link;
+use crate::link::{Link, Memory};
 use crate::runtime::{Run, spawn};
 use crate::script::{ack_of, upstream_stanza};
 use futures_util::future::join;
@@ -134,6 +134,22 @@ pub async fn a_dropped_permit_gives_its_place_to_the_next_in_line<R: Run, L: Lin
     let permit = next.await.expect("the place");
     drop(permit);
     assert_eq!(client.capacity(), 1);
+}
+
+/// Where the driver runs only when this waits, so that no byte was handed over.
+pub async fn a_send_dropped_before_it_is_handed_over_is_not_sent<R: Run>() {
+    let config = window_of(2);
+    let (client, mut incoming, _driver, mut script) = scripted::<R, Memory>(config).await;
+    drop(client.try_send(message(1)).expect("a place"));
+    {
+        let mut send = pin!(client.send(message(2)));
+        assert!(start(&mut send).is_pending());
+    }
+    assert_eq!(client.capacity(), 2);
+    client.try_send(message(3)).expect("a place").detach();
+    assert_eq!(script.hear_message().await, "d-3");
+    script.say(&ack_of("d-3")).await;
+    assert_eq!(answered(&mut incoming).await, ("d-3".to_owned(), true));
 }
 
 pub async fn a_send_dropped_after_it_is_handed_over_has_its_outcome_as_an_event<

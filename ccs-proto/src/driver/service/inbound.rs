@@ -114,10 +114,21 @@ impl Inbound {
     /// The next one, or `None` after the last. Woken by an event and by a delivery; one task at a time is. Nothing is lost
     /// when the future is dropped.
     pub async fn next(&mut self) -> Option<ServiceEvent> {
-        poll_fn(|cx| self.poll_event(cx)).await
+        poll_fn(|cx| self.poll(cx, true)).await
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<ServiceEvent>> {
+    /// The next event, leaving what devices sent where it is: it is not acked, and comes again on another connection. For an
+    /// app server that only sends.
+    pub async fn next_event(&mut self) -> Option<SessionEvent> {
+        poll_fn(|cx| match self.poll(cx, false) {
+            Poll::Ready(Some(ServiceEvent::Session(event))) => Poll::Ready(Some(event)),
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, deliveries: bool) -> Poll<Option<ServiceEvent>> {
         let handle = &self.handle;
         handle.shared.attempt(|machine| {
             if let Some(event) = machine.events.pop_front() {
@@ -126,7 +137,8 @@ impl Inbound {
             if machine.finished.is_some() {
                 return (Poll::Ready(None), false);
             }
-            if !machine.routed
+            if deliveries
+                && !machine.routed
                 && let Some(delivery) = machine.session.poll_delivery()
             {
                 let handling = Handling::new(delivery, Arc::clone(handle));
@@ -148,7 +160,7 @@ impl Stream for Inbound {
     type Item = ServiceEvent;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ServiceEvent>> {
-        self.get_mut().poll_event(cx)
+        self.get_mut().poll(cx, true)
     }
 }
 

@@ -160,8 +160,7 @@ impl Books {
         message.losses = 0;
         if is_for_good(&answer) {
             message.answered = Some(answer);
-        } else if !answer.is_draining()
-        {
+        } else if !answer.is_draining() {
             message.attempts += 1;
             let attempts = message.attempts;
             self.check(attempts <= most, Rule::FiniteTries, || {
@@ -266,7 +265,9 @@ impl Books {
                 ..
             })
         );
-        let old = settings.give_up_after.is_some_and(|after| message.born + after <= now);
+        let old = settings
+            .give_up_after
+            .is_some_and(|after| message.born + after <= now);
         let (is, sight, holds) = match outcome {
             Settlement::Acked { .. } => (
                 Outcome::Acked,
