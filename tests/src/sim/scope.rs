@@ -80,32 +80,31 @@ pub fn explore(to_devices: usize, from_devices: usize) -> Result<Explored, Count
     let mut states = BTreeSet::new();
     let mut ends = 0;
     let mut open: Vec<Vec<Move>> = vec![Vec::new()];
-    while let Some(path) = open.pop() {
+    while let Some(mut path) = open.pop() {
         let mut scope = Scope::new(to_devices, from_devices);
         for step in &path {
             scope.make(*step);
         }
-        let settled = scope.is_settled();
-        let next = scope.moves();
-        if !settled && scope.waited > DEADLINES {
-            let what = || "it never comes to its end".to_owned();
-            scope.books.broken(Rule::Progress, what);
-        }
-        if let Some(violation) = scope.books.violation.take() {
-            let moves = path.iter().map(|step| format!("{step:?}")).collect();
-            return Err(Counterexample { violation, moves });
-        }
-        if !states.insert(scope.fingerprint()) {
-            continue;
-        }
-        if settled {
-            ends += 1;
-            continue;
-        }
-        for step in next {
-            let mut longer = path.clone();
-            longer.push(step);
-            open.push(longer);
+        // Down to the end by the first move each time; the others are come back to.
+        loop {
+            if let Some(violation) = scope.violation() {
+                let moves = path.iter().map(|step| format!("{step:?}")).collect();
+                return Err(Counterexample { violation, moves });
+            }
+            if !states.insert(scope.fingerprint()) {
+                break;
+            }
+            if scope.is_settled() {
+                ends += 1;
+                break;
+            }
+            let mut next = scope.moves().into_iter();
+            let Some(first) = next.next() else {
+                break;
+            };
+            open.extend(next.map(|other| [path.as_slice(), &[other]].concat()));
+            path.push(first);
+            scope.make(first);
         }
     }
     let states = states.len();
@@ -180,6 +179,14 @@ impl Scope {
             scope.run_session();
         }
         scope
+    }
+
+    fn violation(&mut self) -> Option<Violation> {
+        if self.waited > DEADLINES {
+            let what = || "it never comes to its end".to_owned();
+            self.books.broken(Rule::Progress, what);
+        }
+        self.books.violation.take()
     }
 
     fn fingerprint(&self) -> u64 {

@@ -391,3 +391,18 @@ fn a_login_that_is_valid_no_more_is_loud_and_tried_again_seldom() {
     world.advance(seconds(31));
     assert_eq!(world.unanswered(), ["2:m-1"]);
 }
+
+/// Found by the simulator (seed 643): the refusal of the second try said nothing of the first one.
+#[test]
+fn a_refused_copy_leaves_it_unknown_what_became_of_the_first_try() {
+    let mut world = World::bound();
+    world.submit("m-1");
+    world.cut(1);
+    world.advance(seconds(2));
+    world.nack("m-1", &NackCode::ServiceUnavailable);
+    world.advance(seconds(2));
+    assert_eq!(world.unanswered(), ["2:m-1"], "the third try");
+    let words = "Message with the same id has been received before";
+    world.nack_with("m-1", &NackCode::InvalidJson, words);
+    assert_eq!(world.outcomes(), ["acked m-1"]);
+}

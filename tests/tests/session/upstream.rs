@@ -215,3 +215,17 @@ fn a_whole_window_of_upstream_messages_in_any_order_of_handling() {
     assert_eq!(world.acks().len(), 100);
     assert_eq!(world.acks()[0], "1:u-99");
 }
+
+/// Found by the simulator (seed 3204): of two copies on two connections only the later one was acked, and where that
+/// had come late by a connection that was already gone at the endpoint, none was.
+#[test]
+fn each_copy_is_acked_on_the_connection_by_which_it_came() {
+    let mut world = World::bound();
+    world.device_sends(1, "phone-1", "u-1");
+    world.drain(1);
+    world.advance(seconds(1));
+    world.device_sends(2, "phone-1", "u-1");
+    assert_eq!(world.in_hand(), ["u-1#1"], "the copy joins the first one");
+    world.handle("u-1", Verdict::Ack);
+    assert_eq!(world.acks(), ["1:u-1", "2:u-1"]);
+}
