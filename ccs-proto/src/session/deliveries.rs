@@ -99,6 +99,8 @@ pub(super) struct Held {
     pub(super) received: Received,
     /// Of the newest copy.
     pub(super) token: AckToken,
+    /// Of the copies before it, on other connections: the endpoint waits for an ack on each.
+    pub(super) older: Vec<AckToken>,
     pub(super) tries: u32,
     phase: Phase,
 }
@@ -145,16 +147,25 @@ impl Deliveries {
         self.held.values().filter(in_hand).count()
     }
 
-    /// A copy of something that is not done with joins it, with its token; the token of the copy before comes back.
+    /// A copy of something that is not done with joins it, with its token; the token of a copy before it on the same
+    /// connection comes back. Tokens of connections that are not `there` any more are dropped.
     pub(super) fn join(
         &mut self,
         key: &DeliveryKey,
         token: AckToken,
-    ) -> Result<AckToken, AckToken> {
-        match self.by_key.get(key).and_then(|n| self.held.get_mut(n)) {
-            Some(held) => Ok(std::mem::replace(&mut held.token, token)),
-            None => Err(token),
-        }
+        there: impl Fn(ConnectionId) -> bool,
+    ) -> Result<Option<AckToken>, AckToken> {
+        let Some(held) = self.by_key.get(key).and_then(|n| self.held.get_mut(n)) else {
+            return Err(token);
+        };
+        let replaced = std::mem::replace(&mut held.token, token);
+        held.older.push(replaced);
+        held.older.retain(|older| there(older.connection()));
+        let newest = held.token.connection();
+        let same = |older: &AckToken| older.connection() == newest;
+        let older = held.older.iter().position(same);
+        let older = older.map(|place| held.older.remove(place));
+        Ok(older)
     }
 
     pub(super) fn admit(&mut self, key: DeliveryKey, received: Received, token: AckToken) {
@@ -179,6 +190,7 @@ impl Deliveries {
             key,
             received,
             token,
+            older: Vec::new(),
             tries: 0,
             phase: Phase::Queued,
         };

@@ -103,7 +103,7 @@ impl Session {
         self.arrived(Received::Receipt(Box::new(receipt)), token);
     }
 
-    /// A copy of what was handled is acked; a copy of what is not done with takes its place on the newer connection.
+    /// A copy of what was handled is acked; a copy of what is not done with joins it.
     fn arrived(&mut self, received: Received, token: AckToken) {
         let key = DeliveryKey::of(&received);
         #[cfg(ccs_planted)]
@@ -116,9 +116,13 @@ impl Session {
             self.emit(SessionEvent::Duplicate { key });
             return self.ack(token);
         }
-        match self.deliveries.join(&key, token) {
+        let pool = &self.pool;
+        let there = |id| pool.get(id).is_some();
+        match self.deliveries.join(&key, token, there) {
             Ok(older) => {
-                if let Some(slot) = self.pool.get_mut(older.connection()) {
+                if let Some(older) = older
+                    && let Some(slot) = self.pool.get_mut(older.connection())
+                {
                     slot.connection.forget(older);
                 }
                 self.emit(SessionEvent::Duplicate { key });

@@ -16,8 +16,8 @@
 //! again by the rules of its code; what was in flight on a lost connection is *unknown* and goes out again with the same
 //! id, before newer messages. No order is promised beyond that: a message that waits does not hold up the others.
 //!
-//! **From devices**, at least once: a message is acked when a handler has said so and that is stored, on the connection
-//! by which its newest copy came, or not at all; then it comes again, and is acked without being handled again. The
+//! **From devices**, at least once: a message is acked when a handler has said so and that is stored, each of its copies
+//! on the connection by which it came, or not at all; then it comes again, and is acked without being handled again. The
 //! messages of one device are handled in the order in which they came, one at a time; other devices do not wait for it.
 
 mod backoff;

@@ -184,8 +184,8 @@ impl Session {
         }
     }
 
-    /// A delivery is done with. Its ack goes out on the connection of its newest copy, or not at all: then it comes again
-    /// and is known.
+    /// A delivery is done with. Each of its copies is acked on the connection by which it came, or not at all: then it
+    /// comes again and is known.
     pub(super) fn delivery_stored(&mut self, number: u64, dead: Option<DeadReason>) {
         if let Some(held) = self.deliveries.finish(number) {
             self.remember(&held.key);
@@ -199,7 +199,9 @@ impl Session {
             {
                 return;
             }
-            self.ack(held.token);
+            for token in held.older.into_iter().chain([held.token]) {
+                self.ack(token);
+            }
         }
     }
 

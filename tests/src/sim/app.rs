@@ -13,14 +13,14 @@ use ccs_proto::session::{
 use ccs_proto::{ClientConfig, ConnectionId, Time, TransportSecurity};
 
 use super::dice::{Dice, word};
-use super::faults::Mood;
+use super::faults::{Mood, Point};
 use super::handlers::InHand;
 use super::invariants::Rule;
 use super::plan::{Killer, Message, Settings};
 use super::seen::Sight;
 use super::store::Store;
 use super::wire::End;
-use super::wiretap::Wiretap;
+use super::wiretap::{Stanza, Wiretap};
 use super::world::{Due, World};
 use crate::pair::{KEY, client_config};
 
@@ -189,7 +189,7 @@ impl World {
                 Ok(id) => {
                     let id = id.to_string();
                     self.note(|| format!("submitted {id}"));
-                    self.books.submitted(&id, number, life, killer);
+                    self.books.submitted(&id, life, killer);
                     self.app.ids.insert(number, id);
                 }
                 Err(SubmitError::Full(message)) => {
@@ -274,9 +274,11 @@ impl World {
 
     /// Looks at what went over the wire.
     pub(super) fn look(&mut self) {
+        let mut acked = false;
         for (connection, stanza) in self.app.tap.take() {
             self.note(|| format!("{} {stanza:?}", connection.0));
             self.hash_word(connection.0);
+            acked |= matches!(stanza, Stanza::Acked { .. });
             self.books.stanza(connection, stanza);
         }
         if let Some(session) = &self.app.session {
@@ -301,6 +303,9 @@ impl World {
             books.check(remembered <= most, Rule::Bounds, || {
                 format!("{remembered} handled deliveries remembered, of {most}")
             });
+        }
+        if acked {
+            self.crashes_at(Point::Acked);
         }
     }
 

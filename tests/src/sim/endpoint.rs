@@ -87,6 +87,9 @@ impl World {
             server: Some(ServerConnection::new(config, connection, nonce, self.now)),
             held: true,
         };
+        if link.up.cuts_writes() || link.down.cuts_writes() {
+            self.books.see(Sight::Rechunked);
+        }
         self.links.insert(connection, link);
     }
 

@@ -23,6 +23,9 @@ pub(super) enum Kind {
     EndpointCrash,
     AppCrash,
     AppRestart,
+    CrashAtStore,
+    CrashAtVerdict,
+    CrashAtAck,
     Refuse,
     BadTls,
     BadLogin,
@@ -37,7 +40,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 26] = [
         Self::Cut,
         Self::HalfCloseUp,
         Self::HalfCloseDown,
@@ -50,6 +53,9 @@ impl Kind {
         Self::EndpointCrash,
         Self::AppCrash,
         Self::AppRestart,
+        Self::CrashAtStore,
+        Self::CrashAtVerdict,
+        Self::CrashAtAck,
         Self::Refuse,
         Self::BadTls,
         Self::BadLogin,
@@ -87,12 +93,25 @@ pub(super) enum Fault {
     AppCrash,
     /// The app server is shut down, with so long to do it, and comes back.
     AppRestart(Duration),
+    /// The app server loses everything but its store, the next time that it comes to this point.
+    CrashAt(Point),
     /// Something is not as it should be for a while.
     Mood(Mood, Duration),
     /// The endpoint drains a connection while it refuses dials.
     DrainRefused(Duration),
     /// The endpoint sends again what was acked.
     Redeliver,
+}
+
+/// Where a crash hurts most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Point {
+    /// Something is stored, and nobody was told.
+    Stored,
+    /// A handler has said what it has to say, and that is not stored.
+    Said,
+    /// An ack was written, and is on its way.
+    Acked,
 }
 
 /// What can be wrong for a while.
@@ -151,6 +170,9 @@ impl Fault {
             Kind::EndpointCrash => Self::EndpointCrash(span),
             Kind::AppCrash => Self::AppCrash,
             Kind::AppRestart => Self::AppRestart(span),
+            Kind::CrashAtStore => Self::CrashAt(Point::Stored),
+            Kind::CrashAtVerdict => Self::CrashAt(Point::Said),
+            Kind::CrashAtAck => Self::CrashAt(Point::Acked),
             Kind::Refuse => Self::Mood(Mood::Refuse, span),
             Kind::BadTls => Self::Mood(Mood::BadTls, span),
             Kind::BadLogin => Self::Mood(Mood::BadLogin, span),

@@ -3,7 +3,7 @@
 use ccs_proto::session::{Received, Run, RunEnd, RunId, Verdict};
 
 use super::dice::{Dice, word};
-use super::faults::Mood;
+use super::faults::{Mood, Point};
 use super::invariants::Key;
 use super::seen::Sight;
 use super::store::key_of;
@@ -91,5 +91,8 @@ impl World {
             let _ = session.handled(self.now, token, verdict);
         }
         self.look();
+        if done {
+            self.crashes_at(Point::Said);
+        }
     }
 }

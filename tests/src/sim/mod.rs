@@ -12,6 +12,7 @@ mod faults;
 mod handlers;
 mod invariants;
 mod plan;
+mod scope;
 mod seen;
 mod shrink;
 mod store;
@@ -20,6 +21,7 @@ mod wiretap;
 mod world;
 
 pub use invariants::{Rule, Violation};
+pub use scope::{Counterexample, Explored, explore};
 pub use seen::{Seen, Sight};
 
 use plan::Plan;

@@ -122,6 +122,15 @@ impl Plan {
                 whats.push((later, What::Cancel(number)));
             }
         }
+        if settings.window == 100 && dice.percent(25) {
+            let at = dice.millis(1_000, span * 1_000);
+            for _ in 0..110 {
+                let message = Message::small(dice.below(settings.devices));
+                whats.push((at, What::Submit(message)));
+            }
+            let soon = at + dice.millis(100, 2_000);
+            whats.push((soon, What::Fault(Fault::Drain)));
+        }
         for _ in 0..dice.index(25) {
             let at = dice.millis(0, span * 1_000);
             let burst = if dice.percent(10) {
@@ -168,7 +177,42 @@ impl Plan {
     }
 }
 
+impl Message {
+    fn small(device: u64) -> Self {
+        Self {
+            device,
+            time_to_live: None,
+            own_id: true,
+            receipt: false,
+            killer: None,
+        }
+    }
+}
+
 impl Settings {
+    /// Without bounds that matter, and without faults.
+    pub(super) fn small(window: usize) -> Self {
+        Self {
+            window,
+            connections: 1,
+            draining_connections: 4,
+            attempts: 10,
+            give_up_after: None,
+            queue_messages: 1_000,
+            upstream_messages: 1_000,
+            remembered_messages: 1_000,
+            handlers: 8,
+            devices: 1,
+            remembers_ids: false,
+            answers_within: 0,
+            nacks: 0,
+            handler_trouble: 0,
+            store_trouble: 0,
+            #[cfg(ccs_planted)]
+            planted: None,
+        }
+    }
+
     fn of(dice: &mut Dice) -> Self {
         let mostly = |dice: &mut Dice, usual: usize, others: &[usize]| {
             if dice.percent(70) {

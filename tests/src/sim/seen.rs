@@ -68,6 +68,8 @@ sights! {
     Restored = "a message restored",
     RestoredHandled = "a handled delivery restored",
     CrashBetweenStoreAndAck = "a crash between what was stored and its ack",
+    CrashBetweenHandlerAndStore = "a crash between a handler's word and the store",
+    CrashAfterAck = "a crash with an ack on its way",
     ForgetLost = "a record that came back after it was done with",
     DialRefused = "a refused dial",
     DialTls = "a failed handshake",

@@ -6,7 +6,7 @@ use ccs_proto::Time;
 use ccs_proto::session::{DeadMessage, DeliveryKey, Forgotten, Received, Record, StoreId};
 
 use super::dice::{Dice, word};
-use super::faults::Mood;
+use super::faults::{Mood, Point};
 use super::invariants::Key;
 use super::seen::Sight;
 use super::world::World;
@@ -142,8 +142,9 @@ impl World {
         let name = match forgotten {
             Forgotten::Downstream(id) => Name::Message(id.to_string()),
             Forgotten::Handled(handled) => {
-                self.books.see(Sight::ForgottenCopy);
-                Name::Delivery(key(&handled))
+                let key = key(&handled);
+                self.books.delivery_forgotten(&key);
+                Name::Delivery(key)
             }
             other => unreachable!("{other:?}"),
         };
@@ -160,6 +161,15 @@ impl World {
         {
             any = true;
             self.store_step(step, true);
+            let kept = self
+                .app
+                .store
+                .answers
+                .back()
+                .is_some_and(|(_, _, kept)| *kept);
+            if kept && self.crashes_at(Point::Stored) {
+                return true;
+            }
         }
         while let Some((due, _, _)) = self.app.store.answers.front()
             && *due <= self.now
@@ -227,9 +237,6 @@ impl World {
     pub(super) fn store_crashes(&mut self, life: u64) {
         let mut dice = Dice::of(self.plan.seed, &[23, life]);
         let done = dice.index(self.app.store.steps.len() + 1);
-        if self.app.store.answers.iter().any(|(_, _, kept)| *kept) {
-            self.books.see(Sight::CrashBetweenStoreAndAck);
-        }
         self.app.store.answers.clear();
         for (_, step) in std::mem::take(&mut self.app.store.steps)
             .into_iter()

@@ -69,6 +69,11 @@ impl Pipe {
         }
     }
 
+    /// Whether what is written arrives in other pieces.
+    pub(super) fn cuts_writes(&self) -> bool {
+        self.pieces > 1
+    }
+
     /// Whether a writer may write now.
     pub(super) fn takes_bytes(&self) -> bool {
         self.sealed || self.flying_bytes < CAPACITY

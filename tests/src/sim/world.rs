@@ -10,7 +10,7 @@ use ccs_proto::{ConnectionId, StreamCondition, Time};
 use super::app::App;
 use super::dice::Dice;
 use super::endpoint::{Endpoint, Link};
-use super::faults::{Fault, Mood};
+use super::faults::{Fault, Mood, Point};
 use super::invariants::{Books, Rule};
 use super::plan::{Killer, Plan, What};
 use super::seen::Sight;
@@ -47,6 +47,8 @@ pub(super) struct World {
     pub(super) links: BTreeMap<ConnectionId, Link>,
     pub(super) next_connection: u64,
     pub(super) moods: Vec<(Mood, Time)>,
+    /// The next crash.
+    pub(super) crash_at: Option<Point>,
     /// The faults are over.
     pub(super) calm: bool,
     /// The last shutdown was asked for.
@@ -76,6 +78,7 @@ impl World {
             links: BTreeMap::new(),
             next_connection: 0,
             moods: Vec::new(),
+            crash_at: None,
             calm: false,
             ending: false,
             queue: BTreeMap::new(),
@@ -99,6 +102,7 @@ impl World {
         while self.is_right() && self.has_actions() && self.step(None) {}
         self.calm = true;
         self.moods.clear();
+        self.crash_at = None;
         self.note(|| "no more faults".to_owned());
         let end = self.now + PATIENCE;
         while self.is_right() && !self.is_settled() && self.step(Some(end)) {}
@@ -308,6 +312,7 @@ impl World {
                 self.books.see(Sight::AppCrash);
                 self.app_crashes();
             }
+            (Fault::CrashAt(point), _) => self.crash_at = Some(point),
             (Fault::AppRestart(patience), _) => self.shut_down(patience),
             (Fault::EndpointCrash(span), _) => {
                 self.books.see(Sight::EndpointCrash);
@@ -372,6 +377,21 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Crashes the app server if it was to crash here; says whether it did.
+    pub(super) fn crashes_at(&mut self, point: Point) -> bool {
+        let now = self.crash_at == Some(point) && self.app.session.is_some();
+        if now {
+            self.crash_at = None;
+            self.books.see(match point {
+                Point::Stored => Sight::CrashBetweenStoreAndAck,
+                Point::Said => Sight::CrashBetweenHandlerAndStore,
+                Point::Acked => Sight::CrashAfterAck,
+            });
+            self.app_crashes();
+        }
+        now
     }
 
     fn drain(&mut self, id: ConnectionId) {

@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod acks;
+mod admission;
 mod authority;
 mod broadcast;
 mod by_hand;
@@ -179,6 +180,10 @@ suite! {
             a_believed_server_is_spoken_to
             nothing_is_said_to_a_server_that_is_not_believed
             a_private_authority_is_believed_only_when_it_is_named;
+        admission:
+            at_the_limit_the_oldest_gives_way_and_the_newcomer_gets_in
+            one_address_cannot_take_every_place
+            after_too_many_wrong_keys_none_is_looked_at;
         service:
             what_was_in_flight_on_a_cut_connection_goes_out_again
             a_drained_connection_finishes_beside_the_next_one

@@ -9,6 +9,7 @@ mod login;
 mod memory;
 mod peer;
 mod places;
+mod supply;
 mod table;
 mod time;
 mod xml;

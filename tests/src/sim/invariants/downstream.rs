@@ -27,7 +27,6 @@ pub(in crate::sim) enum Outcome {
 /// Everything about one message.
 #[derive(Debug)]
 pub(in crate::sim) struct Message {
-    pub(in crate::sim) number: usize,
     pub(in crate::sim) killer: Option<Killer>,
     born: Time,
     life: Duration,
@@ -75,12 +74,10 @@ impl Books {
     pub(in crate::sim) fn submitted(
         &mut self,
         id: &str,
-        number: usize,
         life: Option<Duration>,
         killer: Option<Killer>,
     ) {
         let message = Message {
-            number,
             killer,
             born: self.now,
             // The wire counts whole seconds, so now or never is within the first one.

@@ -6,8 +6,9 @@ mod upstream;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use ccs_proto::message::Retry;
 use ccs_proto::session::SessionEvent;
-use ccs_proto::{ConnectionId, Time};
+use ccs_proto::{ConnectionError, ConnectionId, Time};
 
 pub(super) use downstream::Message;
 pub(super) use upstream::{Key, Upward};
@@ -228,6 +229,9 @@ impl Books {
                 unknown,
                 end,
             } => {
+                if matches!(end, Err(ConnectionError::AnswerTimeout { .. })) {
+                    self.see(Sight::AnswerTimeout);
+                }
                 let lost = self.leaves(*connection);
                 let unknown = *unknown;
                 self.check(lost.len() == unknown, Rule::Answers, || {
@@ -235,6 +239,11 @@ impl Books {
                 });
                 for id in lost {
                     self.lost(&id, end);
+                }
+            }
+            SessionEvent::Retrying { code, .. } => {
+                if matches!(code.retry(), Retry::SlowDown { .. }) {
+                    self.see(Sight::SlowTarget);
                 }
             }
             SessionEvent::Reconnecting { after, .. } => self.not_before = self.now + *after,

@@ -23,11 +23,11 @@ pub(in crate::sim) struct Upward {
     over: bool,
     /// The store has that.
     pub(in crate::sim) stored: bool,
+    /// The session remembers it no longer, for want of room.
+    forgotten: bool,
     running: bool,
     /// A handler had it, in this life.
     started: bool,
-    /// The endpoint has its ack.
-    pub(in crate::sim) acked: bool,
 }
 
 impl Upward {
@@ -44,11 +44,15 @@ impl Books {
         let place = self.arrivals;
         let draining = self.is_draining(connection);
         let key = (from, id);
-        let upward = self.deliveries.entry(key).or_default();
+        let upward = self.deliveries.entry(key.clone()).or_default();
         upward.copies.entry(connection).or_default().0 += 1;
         upward.places.entry(connection).or_insert(place);
+        let waits = self.lanes.contains_key(&key.0);
         if draining {
             self.see(Sight::SentToDraining);
+        }
+        if waits {
+            self.see(Sight::DeviceWaits);
         }
     }
 
@@ -75,7 +79,8 @@ impl Books {
         let Some(upward) = self.deliveries.get_mut(key) else {
             return self.broken(Rule::NoNeedlessCopy, || format!("{key:?} never came"));
         };
-        let again = upward.done || upward.running || upward.stored;
+        let known = (upward.done || upward.stored) && !upward.forgotten;
+        let again = upward.running || known;
         let first = !std::mem::replace(&mut upward.started, true);
         upward.running = true;
         let alone = match upward.places.iter().collect::<Vec<_>>()[..] {
@@ -128,6 +133,15 @@ impl Books {
         if let Some(upward) = self.deliveries.get_mut(key) {
             upward.stored = kept;
             upward.done = kept;
+            upward.forgotten = !kept;
+        }
+    }
+
+    /// The session remembers it no longer.
+    pub(in crate::sim) fn delivery_forgotten(&mut self, key: &Key) {
+        if let Some(upward) = self.deliveries.get_mut(key) {
+            upward.forgotten = true;
+            self.see(Sight::ForgottenCopy);
         }
     }
 }

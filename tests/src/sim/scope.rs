@@ -1,0 +1,510 @@
+//! A small world, explored to the last interleaving: a window of two, three messages to devices, one from a device, one
+//! cut and one drain, at every point.
+//!
+//! What can happen next is a list of moves, and every order of them is tried. Two orders after which each part has seen
+//! the same inputs in the same order lead to the same state, so one of them is gone on with (Mazurkiewicz traces).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use ccs_proto::message::{Downstream, Upstream};
+use ccs_proto::session::{
+    Backoff, Command, Delivery, DialId, Record, Session, SessionConfig, Verdict,
+};
+use ccs_proto::{
+    AnswerToken, ConnectionId, Nonce, ServerConfig, ServerConnection, ServerEvent, Time,
+    TransportSecurity,
+};
+
+use super::dice::{Dice, word};
+use super::invariants::{Books, Rule, Violation};
+use super::plan::Settings;
+use super::store::key_of;
+use super::wiretap::Wiretap;
+use crate::pair::client_config;
+
+const WINDOW: usize = 2;
+/// Deadlines that may pass without anything else to do, before all is settled.
+const DEADLINES: usize = 40;
+/// The session, in the list of what each part has seen; connections are the others.
+const SESSION: u64 = 0;
+
+/// One thing that can happen next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Move {
+    /// The dial succeeds, and the login with it.
+    Connect,
+    /// The endpoint reads what the app server wrote.
+    Up(ConnectionId),
+    /// The other way round.
+    Down(ConnectionId),
+    /// The endpoint acks the oldest message that it has.
+    Answer(ConnectionId),
+    /// The handler is done with what it has.
+    Handle,
+    /// The connection breaks; the app server knows at once, and the endpoint after what was on its way.
+    CutAbove(ConnectionId),
+    /// The other way round.
+    CutBelow(ConnectionId),
+    /// The endpoint drains the connection.
+    Drain(ConnectionId),
+    /// Nothing else can happen, and time passes to the next deadline.
+    Wait,
+}
+
+/// What was explored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Explored {
+    /// Different states.
+    pub states: usize,
+    /// States in which everything is settled.
+    pub ends: usize,
+}
+
+/// A broken rule, and the moves that led to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counterexample {
+    /// What was broken.
+    pub violation: Violation,
+    /// The moves, in words.
+    pub moves: Vec<String>,
+}
+
+/// Tries every order of everything.
+///
+/// # Errors
+/// The first order that breaks a rule.
+pub fn explore(to_devices: usize, from_devices: usize) -> Result<Explored, Counterexample> {
+    let mut states = BTreeSet::new();
+    let mut ends = 0;
+    let mut open: Vec<Vec<Move>> = vec![Vec::new()];
+    while let Some(path) = open.pop() {
+        let mut scope = Scope::new(to_devices, from_devices);
+        for step in &path {
+            scope.make(*step);
+        }
+        let settled = scope.is_settled();
+        let next = scope.moves();
+        if !settled && scope.waited > DEADLINES {
+            let what = || "it never comes to its end".to_owned();
+            scope.books.broken(Rule::Progress, what);
+        }
+        if let Some(violation) = scope.books.violation.take() {
+            let moves = path.iter().map(|step| format!("{step:?}")).collect();
+            return Err(Counterexample { violation, moves });
+        }
+        if !states.insert(scope.fingerprint()) {
+            continue;
+        }
+        if settled {
+            ends += 1;
+            continue;
+        }
+        for step in next {
+            let mut longer = path.clone();
+            longer.push(step);
+            open.push(longer);
+        }
+    }
+    let states = states.len();
+    Ok(Explored { states, ends })
+}
+
+#[derive(Debug)]
+struct Link {
+    server: ServerConnection,
+    up: BytesMut,
+    down: BytesMut,
+    answers: VecDeque<AnswerToken>,
+    /// The app server holds its end.
+    held: bool,
+    /// The app server reads no more behind what is on its way.
+    broken: bool,
+}
+
+struct Scope {
+    session: Session,
+    tap: Wiretap,
+    books: Books,
+    links: BTreeMap<ConnectionId, Link>,
+    dials: VecDeque<DialId>,
+    in_hand: VecDeque<Delivery>,
+    /// What devices sent and is on no connection.
+    waiting: Vec<Upstream>,
+    from_devices: usize,
+    acked: BTreeSet<String>,
+    now: Time,
+    cuts: usize,
+    drains: usize,
+    connections: u64,
+    waited: usize,
+    /// For each part, a hash of what it has seen, in order.
+    inputs: BTreeMap<u64, u64>,
+}
+
+impl Scope {
+    fn new(to_devices: usize, from_devices: usize) -> Self {
+        let settings = Settings::small(WINDOW);
+        let tap = Wiretap::default();
+        let mut client = client_config();
+        client.window = WINDOW;
+        client.tap = Some(tap.tap());
+        let mut config = SessionConfig::new(Arc::new(client), "p", 1);
+        let at_once = Backoff::new(Duration::ZERO, Duration::ZERO);
+        config.reconnect = at_once;
+        config.retry = at_once;
+        let mut scope = Self {
+            session: Session::new(config, Time::ZERO),
+            tap,
+            books: Books::new(settings),
+            links: BTreeMap::new(),
+            dials: VecDeque::new(),
+            in_hand: VecDeque::new(),
+            waiting: (0..from_devices).map(upstream).collect(),
+            from_devices,
+            acked: BTreeSet::new(),
+            now: Time::ZERO,
+            cuts: 1,
+            drains: 1,
+            connections: 0,
+            waited: 0,
+            inputs: BTreeMap::new(),
+        };
+        for number in 0..to_devices {
+            let id = format!("m{number}");
+            let message = Downstream::to("phone-1").id(id.as_str());
+            scope.books.submitted(&id, None, None);
+            let _ = scope.session.submit(Time::ZERO, message);
+            scope.run_session();
+        }
+        scope
+    }
+
+    fn fingerprint(&self) -> u64 {
+        let mut words: Vec<u64> = vec![
+            u64::try_from(self.now.since_origin().as_nanos()).unwrap_or_default(),
+            self.cuts as u64,
+            self.drains as u64,
+            self.dials.len() as u64,
+        ];
+        words.extend(self.inputs.iter().flat_map(|(part, seen)| [*part, *seen]));
+        Dice::of(0, &words).next()
+    }
+
+    fn saw(&mut self, part: u64, what: &str, bytes: &[u8]) {
+        let seen = self.inputs.entry(part).or_default();
+        let bytes = String::from_utf8_lossy(bytes);
+        *seen = Dice::of(*seen, &[word(what), word(&bytes)]).next();
+    }
+
+    fn is_settled(&self) -> bool {
+        let messages = self.books.messages.values();
+        self.acked.len() == self.from_devices && messages.into_iter().all(|m| m.outcome.is_some())
+    }
+
+    fn moves(&self) -> Vec<Move> {
+        let mut moves = Vec::new();
+        if !self.dials.is_empty() {
+            moves.push(Move::Connect);
+        }
+        if !self.in_hand.is_empty() {
+            moves.push(Move::Handle);
+        }
+        for (id, link) in &self.links {
+            let ends = !link.held || link.broken;
+            if !link.server.is_closed() && (!link.up.is_empty() || ends && !link.broken) {
+                moves.push(Move::Up(*id));
+            }
+            if link.held && (!link.down.is_empty() || link.server.is_closed() || link.broken) {
+                moves.push(Move::Down(*id));
+            }
+            if !link.server.is_closed() && !link.answers.is_empty() {
+                moves.push(Move::Answer(*id));
+            }
+        }
+        if moves.is_empty() {
+            moves.push(Move::Wait);
+        }
+        for (id, link) in &self.links {
+            let whole = link.held && !link.broken && link.server.is_open();
+            if whole && self.cuts > 0 {
+                moves.extend([Move::CutAbove(*id), Move::CutBelow(*id)]);
+            }
+            if whole && self.drains > 0 {
+                moves.push(Move::Drain(*id));
+            }
+        }
+        moves
+    }
+
+    fn make(&mut self, step: Move) {
+        match step {
+            Move::Connect => self.connect(),
+            Move::Up(id) => self.read_up(id),
+            Move::Down(id) => self.read_down(id),
+            Move::Answer(id) => {
+                if let Some(link) = self.links.get_mut(&id)
+                    && let Some(token) = link.answers.pop_front()
+                {
+                    let _ = link.server.ack(token, None);
+                    self.saw(id.0, "ack", &[]);
+                }
+            }
+            Move::Handle => {
+                if let Some(delivery) = self.in_hand.pop_front() {
+                    let key = key_of(&delivery.received);
+                    self.books.handler_ends(&key, true, true);
+                    self.saw(SESSION, "handled", &[]);
+                    let now = self.now;
+                    let _ = self.session.handled(now, delivery.token, Verdict::Ack);
+                }
+            }
+            Move::CutAbove(id) => {
+                self.cuts -= 1;
+                self.saw(SESSION, "cut", &id.0.to_be_bytes());
+                self.session.transport_failed(self.now, id, "reset by peer");
+            }
+            Move::CutBelow(id) => {
+                self.cuts -= 1;
+                self.saw(id.0, "cut", &[]);
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.broken = true;
+                    link.server.transport_failed(self.now, "reset by peer");
+                }
+            }
+            Move::Drain(id) => {
+                self.drains -= 1;
+                self.saw(id.0, "drain", &[]);
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.server.drain(self.now);
+                }
+            }
+            Move::Wait => self.wait(),
+        }
+        self.settle();
+    }
+
+    fn connect(&mut self) {
+        let Some(dial) = self.dials.pop_front() else {
+            return;
+        };
+        self.connections += 1;
+        let id = ConnectionId(self.connections);
+        let now = self.now;
+        self.saw(SESSION, "dialled", &[]);
+        let tls = TransportSecurity::VerifiedTls;
+        if self.session.dialled(now, dial, id, tls).is_err() {
+            return;
+        }
+        self.books.connects(id);
+        let config = Arc::new(ServerConfig::default());
+        let link = Link {
+            server: ServerConnection::new(config, id, Nonce([7; 20]), now),
+            up: BytesMut::new(),
+            down: BytesMut::new(),
+            answers: VecDeque::new(),
+            held: true,
+            broken: false,
+        };
+        self.links.insert(id, link);
+        // The login is no subject here: it is one step.
+        while self.links.get(&id).is_some_and(|l| !l.server.is_open()) || !self.session.is_bound(id)
+        {
+            self.settle();
+            self.read_up(id);
+            self.settle();
+            self.read_down(id);
+        }
+    }
+
+    fn read_up(&mut self, id: ConnectionId) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let bytes = link.up.split();
+        let end = !link.held;
+        let _ = link.server.receive(now, &bytes);
+        if end {
+            let _ = link.server.receive_eof(now);
+        }
+        self.saw(id.0, if end { "last" } else { "read" }, &bytes);
+    }
+
+    fn read_down(&mut self, id: ConnectionId) {
+        let now = self.now;
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let bytes = link.down.split();
+        let (broken, end) = (link.broken, link.server.is_closed());
+        self.saw(SESSION, "read", &id.0.to_be_bytes());
+        self.saw(SESSION, if end { "last" } else { "more" }, &bytes);
+        if !bytes.is_empty() {
+            self.session.receive(now, id, &bytes);
+        }
+        if broken {
+            self.session.transport_failed(now, id, "reset by peer");
+        } else if end {
+            self.session.receive_eof(now, id);
+        }
+    }
+
+    fn wait(&mut self) {
+        self.waited += 1;
+        let servers = self.links.values().map(|link| link.server.poll_timeout());
+        let next = servers.chain([self.session.poll_timeout()]).flatten().min();
+        let Some(next) = next else {
+            return;
+        };
+        self.now = self.now.max(next);
+        self.books.now = self.now;
+        self.session.handle_timeout(self.now);
+        self.saw(SESSION, "time", &[]);
+        let ids: Vec<ConnectionId> = self.links.keys().copied().collect();
+        for id in ids {
+            self.saw(id.0, "time", &[]);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.server.handle_timeout(self.now);
+            }
+        }
+    }
+
+    /// Does everything that follows by itself.
+    fn settle(&mut self) {
+        loop {
+            let mut moved = self.run_session();
+            let ids: Vec<ConnectionId> = self.links.keys().copied().collect();
+            for id in ids {
+                moved |= self.run_server(id);
+            }
+            if !moved {
+                break;
+            }
+        }
+        self.look();
+        self.links
+            .retain(|_, link| link.held || !link.server.is_closed());
+    }
+
+    fn look(&mut self) {
+        for (connection, stanza) in self.tap.take() {
+            self.books.stanza(connection, stanza);
+        }
+    }
+
+    fn run_session(&mut self) -> bool {
+        let now = self.now;
+        let mut moved = false;
+        loop {
+            self.look();
+            if let Some(event) = self.session.poll_event() {
+                self.books.event(&event);
+            } else if let Some(command) = self.session.poll_command() {
+                self.obey(command);
+            } else if let Some(delivery) = self.session.poll_delivery() {
+                self.books.handler_starts(&key_of(&delivery.received), true);
+                self.in_hand.push_back(delivery);
+            } else {
+                let mut wrote = false;
+                for (id, link) in &mut self.links {
+                    if link.held && self.session.poll_transmit(now, *id, &mut link.up) {
+                        wrote = true;
+                        break;
+                    }
+                }
+                if !wrote {
+                    return moved;
+                }
+            }
+            moved = true;
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Dial(dial) => {
+                self.books.dials();
+                self.dials.push_back(dial);
+            }
+            Command::CancelDial(dial) => self.dials.retain(|other| *other != dial),
+            Command::Close(id) => {
+                self.books.leaves(id);
+                if let Some(link) = self.links.get_mut(&id) {
+                    link.held = false;
+                    link.down.clear();
+                }
+            }
+            Command::Store { id, record } => {
+                match &record {
+                    Record::Downstream(message) => {
+                        self.books.message_kept(message.id().as_str(), true);
+                    }
+                    Record::Handled(key) => {
+                        let key = (key.from().to_owned(), key.message_id().to_owned());
+                        self.books.delivery_kept(&key, true);
+                    }
+                    _ => {}
+                }
+                self.session.stored(self.now, id);
+            }
+            _ => {}
+        }
+    }
+
+    fn run_server(&mut self, id: ConnectionId) -> bool {
+        let now = self.now;
+        let mut moved = false;
+        while let Some(link) = self.links.get_mut(&id) {
+            if let Some(event) = link.server.poll_event() {
+                moved = true;
+                match event {
+                    ServerEvent::Login(request) => drop(link.server.accept(now, request)),
+                    ServerEvent::Downstream {
+                        message_id, token, ..
+                    } => {
+                        link.answers.push_back(token);
+                        if let Some(message) = self.books.messages.get_mut(message_id.as_str()) {
+                            message.taken += 1;
+                        }
+                    }
+                    ServerEvent::Acked(message) => {
+                        self.acked.insert(message.message_id().to_string());
+                    }
+                    ServerEvent::Refused { message_id, reason } => {
+                        let stray = reason.contains("not sent over this connection");
+                        self.books.check(!stray, Rule::AckWhereItCame, || {
+                            format!("the endpoint refuses the ack of {message_id:?}")
+                        });
+                    }
+                    _ => {}
+                }
+                continue;
+            }
+            let before = link.down.len();
+            while link.server.poll_transmit(now, &mut link.down) {}
+            moved |= link.down.len() > before;
+            if !link.held {
+                link.down.clear();
+            }
+            self.waiting.extend(link.server.take_unacked());
+            if !link.server.is_open() || self.waiting.is_empty() {
+                break;
+            }
+            let message = self.waiting.remove(0);
+            if link.server.send(message.clone()).is_err() {
+                self.waiting.insert(0, message);
+                break;
+            }
+            moved = true;
+            self.saw(id.0, "send", &[]);
+        }
+        moved
+    }
+}
+
+fn upstream(number: usize) -> Upstream {
+    Upstream::new("phone-1", format!("u{number}").as_str())
+}
