@@ -29,7 +29,9 @@ fn arguments() -> Result<Arguments, String> {
     };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
-        let value = given.next().ok_or_else(|| format!("{name} needs a value"))?;
+        let value = given
+            .next()
+            .ok_or_else(|| format!("{name} needs a value"))?;
         let number = |text: &str| {
             text.parse()
                 .map_err(|_| format!("{name}: no number: {text}"))
