@@ -1,9 +1,7 @@
 //! Defects of other CCS clients, none of which may ever be one here.
 //!
-//! Each test names the client in whose code or behaviour the defect was found. Left to the layer above one connection:
-//! the retry budget (an endless retry in kik/google), flushing a queue in order over a reconnect beyond what
-//! `what_waits_goes_out_in_the_order_in_which_it_came` shows (node-xcs, node-gcm-ccs, xmppgcm), and what becomes of a
-//! poison message after several redeliveries (fcmxmppserverv2).
+//! Each test names the client in whose code or behaviour the defect was found. Those that only show over several
+//! connections are in `tests/session/peer_defects.rs`.
 
 use std::time::Duration;
 

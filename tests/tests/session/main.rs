@@ -4,6 +4,7 @@ mod connecting;
 mod downstream;
 mod draining;
 mod ending;
+mod peer_defects;
 mod storing;
 mod suspects;
 mod upstream;
