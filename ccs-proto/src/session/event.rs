@@ -139,7 +139,7 @@ const EVENT_BYTES: usize = 256;
 
 impl SessionEvent {
     /// What it holds in memory, roughly.
-    pub(super) fn weight(&self) -> usize {
+    pub(crate) fn weight(&self) -> usize {
         let large = match self {
             Self::NotStored { message } => message.stanza().len(),
             Self::DeadLetter(dead) => dead.weight(),

@@ -68,7 +68,7 @@ use crate::time::Time;
 use dedup::Remembered;
 use deliveries::Deliveries;
 use ending::Stage;
-use outbox::Outbox;
+pub(crate) use outbox::Outbox;
 use pace::Pace;
 use pool::Pool;
 use queue::Queue;

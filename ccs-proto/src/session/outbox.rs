@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 /// Things in order, each with what it weighs.
 #[derive(Debug)]
-pub(super) struct Outbox<T> {
+pub(crate) struct Outbox<T> {
     waiting: VecDeque<(usize, T)>,
     bytes: usize,
     max_items: usize,
@@ -12,7 +12,7 @@ pub(super) struct Outbox<T> {
 }
 
 impl<T> Outbox<T> {
-    pub(super) fn new(max_items: usize, max_bytes: usize) -> Self {
+    pub(crate) fn new(max_items: usize, max_bytes: usize) -> Self {
         Self {
             waiting: VecDeque::new(),
             bytes: 0,
@@ -21,19 +21,19 @@ impl<T> Outbox<T> {
         }
     }
 
-    pub(super) fn push(&mut self, bytes: usize, item: T) {
+    pub(crate) fn push(&mut self, bytes: usize, item: T) {
         self.bytes = self.bytes.saturating_add(bytes);
         self.waiting.push_back((bytes, item));
     }
 
-    pub(super) fn pop(&mut self) -> Option<T> {
+    pub(crate) fn pop(&mut self) -> Option<T> {
         let (bytes, item) = self.waiting.pop_front()?;
         self.bytes = self.bytes.saturating_sub(bytes);
         Some(item)
     }
 
     /// Lets the oldest go until the rest is within the bounds.
-    pub(super) fn trim(&mut self) {
+    pub(crate) fn trim(&mut self) {
         while self.waiting.len() > self.max_items || self.bytes > self.max_bytes {
             if self.pop().is_none() {
                 return;
@@ -41,19 +41,19 @@ impl<T> Outbox<T> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.waiting.len() >= self.max_items || self.bytes >= self.max_bytes
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.waiting.iter().map(|(_, item)| item)
     }
 
-    pub(super) fn take_all(&mut self) -> Vec<T> {
+    pub(crate) fn take_all(&mut self) -> Vec<T> {
         self.bytes = 0;
         self.waiting.drain(..).map(|(_, item)| item).collect()
     }

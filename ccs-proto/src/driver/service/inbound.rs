@@ -131,7 +131,7 @@ impl Inbound {
     fn poll(&mut self, cx: &mut Context<'_>, deliveries: bool) -> Poll<Option<ServiceEvent>> {
         let handle = &self.handle;
         handle.shared.attempt(|machine| {
-            if let Some(event) = machine.events.pop_front() {
+            if let Some(event) = machine.events.pop() {
                 return (Poll::Ready(Some(ServiceEvent::Session(event))), true);
             }
             if machine.finished.is_some() {

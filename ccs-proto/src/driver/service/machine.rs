@@ -8,7 +8,7 @@ use super::super::shared::{Waking, remember};
 use super::super::waiters::Waiters;
 use super::orders::Orders;
 use crate::message::MessageId;
-use crate::session::{DeliveryToken, Session, SessionEvent, SessionFinished, Verdict};
+use crate::session::{DeliveryToken, Outbox, Session, SessionEvent, SessionFinished, Verdict};
 use crate::time::Time;
 
 /// What needs the clock, and so waits for the driver.
@@ -26,7 +26,7 @@ pub(crate) struct SessionMachine {
     pub(super) orders: Orders,
     pub(super) asked: VecDeque<Ask>,
     /// Events that concern nobody in particular.
-    pub(super) events: VecDeque<SessionEvent>,
+    pub(super) events: Outbox<SessionEvent>,
     pub(super) inbound: Option<Waker>,
     /// Nobody takes events: they are dropped.
     pub(super) inbound_dropped: bool,
@@ -35,25 +35,23 @@ pub(crate) struct SessionMachine {
     pub(super) watching_end: Waiters,
     /// What is left, once it is over.
     pub(super) finished: Option<SessionFinished>,
-    /// How many events may wait; more stay in the session, which then takes nothing new.
-    bound: usize,
     /// To be woken once the lock is free.
     woken: Vec<Waker>,
 }
 
 impl SessionMachine {
-    pub(super) fn new(session: Session, bound: usize, routed: bool) -> Self {
+    /// As many events wait here as in the session by these settings; more stay there, and it takes nothing new then.
+    pub(super) fn new(session: Session, events: usize, bytes: usize, routed: bool) -> Self {
         Self {
             session,
             orders: Orders::default(),
             asked: VecDeque::new(),
-            events: VecDeque::new(),
+            events: Outbox::new(events, bytes),
             inbound: None,
             inbound_dropped: false,
             routed,
             watching_end: Waiters::default(),
             finished: None,
-            bound,
             woken: Vec::new(),
         }
     }
@@ -82,7 +80,7 @@ impl SessionMachine {
 
     /// Hands each event to whom it concerns.
     fn distribute(&mut self) {
-        while self.events.len() < self.bound
+        while !self.events.is_full()
             && let Some(event) = self.session.poll_event()
         {
             let rest = match event {
@@ -108,7 +106,7 @@ impl SessionMachine {
                 other => other,
             };
             if !self.inbound_dropped {
-                self.events.push_back(rest);
+                self.events.push(rest.weight(), rest);
             }
         }
     }
@@ -133,7 +131,7 @@ impl Waking for SessionMachine {
         self.distribute();
         self.woken.append(&mut self.orders.take_woken());
         if self.inbound_dropped {
-            self.events.clear();
+            self.events.take_all();
         }
         let deliveries = !self.routed && self.session.has_deliveries();
         if deliveries || self.finished.is_some() || !self.events.is_empty() {

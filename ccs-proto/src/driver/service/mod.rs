@@ -96,9 +96,14 @@ impl Client {
             routes,
         } = config;
         session.client = Arc::new(connect.client.clone());
-        let bound = session.events;
+        let (events, bytes) = (session.events, session.events_bytes);
         let session = Session::new(session, Time::ZERO);
-        let shared = Shared::new(SessionMachine::new(session, bound, routes.is_some()));
+        let shared = Shared::new(SessionMachine::new(
+            session,
+            events,
+            bytes,
+            routes.is_some(),
+        ));
         let handle = Arc::new(Handle {
             shared: Arc::clone(&shared),
         });
