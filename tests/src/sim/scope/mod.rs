@@ -1,5 +1,5 @@
-//! A small world, explored to the last interleaving: a window of two, three messages to devices, one from a device, one
-//! cut and one drain, at every point.
+//! A small world, explored to the last interleaving: a window of two, a few messages either way, one cut and one drain, at
+//! every point.
 //!
 //! What can happen next is a list of moves, and every order of them is tried. Two orders after which each part has seen
 //! the same inputs in the same order lead to the same state, so one of them is gone on with (Mazurkiewicz traces).
