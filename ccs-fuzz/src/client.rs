@@ -38,7 +38,7 @@ const LOGIN: [&[u8]; 7] = [
     b"<iq type='result'/>",
 ];
 
-/// See [`Case`] for the layout. Steps of the application: send, ack, give up a token, and what is rarer.
+/// See `script.rs` for the layout of a case. Steps of the application: send, ack, give up a token, and what is rarer.
 pub fn run(case: &[u8]) {
     let case = Case::decode(case);
     // A peer that guessed the key may say it.

@@ -31,7 +31,7 @@ const LOGIN: [&[u8]; 4] = [
     b"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>",
 ];
 
-/// See [`Case`] for the layout. Steps of the owner: decide a login, answer, send, and what is rarer.
+/// See `script.rs` for the layout of a case. Steps of the owner: decide a login, answer, send, and what is rarer.
 pub fn run(case: &[u8]) {
     let case = Case::decode(case);
     let whole = Session::run(&case, Cut::Whole);

@@ -39,7 +39,23 @@ impl Serve {
     }
 
     pub fn start_in(folder: &Path, args: &[&str]) -> Self {
-        let mut child = command(folder, args).spawn().unwrap();
+        Self::spawn(folder, command(folder, args))
+    }
+
+    /// Kills it without a word, and starts it again at the same address.
+    #[allow(dead_code, reason = "the flood shares this file")]
+    pub fn crash_and_restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let port = self.listening["port"].to_string();
+        let again = command_at(&format!("127.0.0.1:{port}"), &self.folder, &[]);
+        let temporary = self._temporary.take();
+        *self = Self::spawn(&self.folder.clone(), again);
+        self._temporary = temporary;
+    }
+
+    fn spawn(folder: &Path, mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
@@ -164,9 +180,13 @@ impl Drop for Serve {
 
 /// The command with nothing of this process's environment that would matter to it.
 pub fn command(folder: &Path, args: &[&str]) -> Command {
+    command_at("127.0.0.1:0", folder, args)
+}
+
+fn command_at(address: &str, folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ccs"));
     command
-        .args(["serve", "--listen", "127.0.0.1:0", "--state-dir"])
+        .args(["serve", "--listen", address, "--state-dir"])
         .arg(folder)
         .args(args)
         .stdin(Stdio::piped())

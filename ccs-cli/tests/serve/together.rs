@@ -72,6 +72,36 @@ fn three_terminals_and_no_option() {
 }
 
 #[test]
+fn commands_outlive_drains_cuts_and_a_crash_of_the_endpoint() {
+    let (mut serve, _home) = serve(&[]);
+    let mut listen = ccs(&serve, &["listen", "--count", "1"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    serve.until("login");
+    // One is cut the first time that it is seen, one drains its connection once it is taken.
+    for token in ["drop-1", "drain-1"] {
+        let sent = ccs(&serve, &["send", "--to", token]).output().unwrap();
+        assert!(sent.status.success(), "{token}: {sent:?}");
+        let acks = events(&sent);
+        let acks = acks.iter().filter(|event| event["event"] == "ack");
+        assert_eq!(acks.count(), 1, "{token}: {sent:?}");
+    }
+    serve.crash_and_restart();
+    serve.until("login");
+    serve.tell(r#"{"op":"upstream","from":"phone-1","data":{"after":"the crash"}}"#);
+    let stdout = BufReader::new(listen.stdout.take().unwrap());
+    let heard: Vec<Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+        .collect();
+    assert_eq!(heard.last().unwrap()["data"]["after"], "the crash");
+    assert!(heard.iter().any(|event| event["event"] == "reconnecting"));
+    assert!(listen.wait().unwrap().success());
+    serve.until("upstream_acked");
+}
+
+#[test]
 fn a_broadcast_reaches_every_phone_of_a_file() {
     let (serve, home) = serve(&["--window", "10"]);
     let file = home.path().join("tokens");

@@ -218,6 +218,7 @@ mod tests {
         window.enqueue(2, 2).unwrap();
         window.reserve().unwrap();
         assert_eq!((window.in_flight(), window.queued()), (1, 1));
+        assert_eq!((window.get(&1), window.get(&2)), (Some(&1), None));
         assert_eq!(window.capacity(), 0);
         assert_eq!(window.reserve(), Err(Full));
         window.give_back();
@@ -225,6 +226,8 @@ mod tests {
         assert_eq!(window.settle(&2), None, "queued, so it cannot be answered");
         assert_eq!(window.settle(&1), Some(1));
         assert_eq!(window.capacity(), 2);
+        assert_eq!(window.cancel(&2), Some(2));
+        assert_eq!(window.queued(), 0);
     }
 
     #[test]

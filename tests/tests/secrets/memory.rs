@@ -212,6 +212,34 @@ fn a_refused_login_leaves_nothing_either() {
     assert_eq!(count(&masked), [0; 4]);
 }
 
+/// What this test's own encoding left on its stack, which the next deep call would overwrite.
+#[inline(never)]
+fn overwrite_stack() {
+    std::hint::black_box([0_u8; 128 * 1024]);
+}
+
+#[test]
+fn a_login_that_is_cut_off_in_the_middle_leaves_nothing_either() {
+    let masked = masked(7);
+    let config = Arc::new(ServerConfig::default());
+    let mut server = ServerConnection::new(config, ConnectionId(2), Nonce([7; 20]), Time::ZERO);
+    let header = "<stream:stream to='x' version='1.0' xmlns='jabber:client' \
+         xmlns:stream='http://etherx.jabber.org/streams'>";
+    let start = "<auth mechanism='PLAIN' xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>";
+    for piece in [header, start] {
+        server.receive(Time::ZERO, piece.as_bytes()).unwrap();
+    }
+    let mut message = Zeroizing::new(String::with_capacity(64));
+    message.extend(["\0", "123456789012", "\0", key(7).expose()]);
+    let encoded = Zeroizing::new(STANDARD_NO_PAD.encode(message.as_bytes()));
+    server.receive(Time::ZERO, encoded.as_bytes()).unwrap();
+    drop((message, encoded));
+    overwrite_stack();
+    assert_eq!(count(&masked), [0, 0, 0, 1], "held");
+    drop(server);
+    assert_eq!(count(&masked), [0; 4], "dropped");
+}
+
 #[test]
 fn the_search_finds_what_is_there() {
     let masked = masked(5);
