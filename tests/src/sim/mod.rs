@@ -7,6 +7,7 @@
 
 mod app;
 mod dice;
+mod driving;
 mod endpoint;
 mod faults;
 mod handlers;

@@ -1,8 +1,4 @@
-//! A small world, explored to the last interleaving: a window of two, three messages to devices, one from a device, one
-//! cut and one drain, at every point.
-//!
-//! What can happen next is a list of moves, and every order of them is tried. Two orders after which each part has seen
-//! the same inputs in the same order lead to the same state, so one of them is gone on with (Mazurkiewicz traces).
+//! The small world: a session, the connections it makes, and what can happen next.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -18,98 +14,19 @@ use ccs_proto::{
     TransportSecurity,
 };
 
-use super::dice::{Dice, word};
-use super::invariants::{Books, Rule, Violation};
-use super::plan::Settings;
-use super::store::key_of;
-use super::wiretap::Wiretap;
+use super::Move;
 use crate::pair::client_config;
+use crate::sim::dice::{Dice, word};
+use crate::sim::invariants::{Books, Rule, Violation};
+use crate::sim::plan::Settings;
+use crate::sim::store::key_of;
+use crate::sim::wiretap::Wiretap;
 
 const WINDOW: usize = 2;
 /// Deadlines that may pass without anything else to do, before all is settled.
 const DEADLINES: usize = 40;
 /// The session, in the list of what each part has seen; connections are the others.
 const SESSION: u64 = 0;
-
-/// One thing that can happen next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Move {
-    /// The dial succeeds, and the login with it.
-    Connect,
-    /// The endpoint reads what the app server wrote.
-    Up(ConnectionId),
-    /// The other way round.
-    Down(ConnectionId),
-    /// The endpoint acks the oldest message that it has.
-    Answer(ConnectionId),
-    /// The handler is done with what it has.
-    Handle,
-    /// The connection breaks; the app server knows at once, and the endpoint after what was on its way.
-    CutAbove(ConnectionId),
-    /// The other way round.
-    CutBelow(ConnectionId),
-    /// The endpoint drains the connection.
-    Drain(ConnectionId),
-    /// Nothing else can happen, and time passes to the next deadline.
-    Wait,
-}
-
-/// What was explored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Explored {
-    /// Different states.
-    pub states: usize,
-    /// States in which everything is settled.
-    pub ends: usize,
-}
-
-/// A broken rule, and the moves that led to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counterexample {
-    /// What was broken.
-    pub violation: Violation,
-    /// The moves, in words.
-    pub moves: Vec<String>,
-}
-
-/// Tries every order of everything.
-///
-/// # Errors
-/// The first order that breaks a rule.
-pub fn explore(to_devices: usize, from_devices: usize) -> Result<Explored, Counterexample> {
-    let mut states = BTreeSet::new();
-    let mut ends = 0;
-    let mut open: Vec<Vec<Move>> = vec![Vec::new()];
-    while let Some(mut path) = open.pop() {
-        let mut scope = Scope::new(to_devices, from_devices);
-        for step in &path {
-            scope.make(*step);
-        }
-        // Down to the end by the first move each time; the others are come back to.
-        loop {
-            if let Some(violation) = scope.violation() {
-                let moves = path.iter().map(|step| format!("{step:?}")).collect();
-                return Err(Counterexample { violation, moves });
-            }
-            if !states.insert(scope.fingerprint()) {
-                break;
-            }
-            if scope.is_settled() {
-                ends += 1;
-                break;
-            }
-            let mut next = scope.moves().into_iter();
-            let Some(first) = next.next() else {
-                break;
-            };
-            open.extend(next.map(|other| [path.as_slice(), &[other]].concat()));
-            path.push(first);
-            scope.make(first);
-        }
-    }
-    let states = states.len();
-    Ok(Explored { states, ends })
-}
 
 #[derive(Debug)]
 struct Link {
@@ -123,7 +40,7 @@ struct Link {
     broken: bool,
 }
 
-struct Scope {
+pub(super) struct Scope {
     session: Session,
     tap: Wiretap,
     books: Books,
@@ -144,7 +61,7 @@ struct Scope {
 }
 
 impl Scope {
-    fn new(to_devices: usize, from_devices: usize) -> Self {
+    pub(super) fn new(to_devices: usize, from_devices: usize) -> Self {
         let settings = Settings::small(WINDOW);
         let tap = Wiretap::default();
         let mut client = client_config();
@@ -181,7 +98,7 @@ impl Scope {
         scope
     }
 
-    fn violation(&mut self) -> Option<Violation> {
+    pub(super) fn violation(&mut self) -> Option<Violation> {
         if self.waited > DEADLINES {
             let what = || "it never comes to its end".to_owned();
             self.books.broken(Rule::Progress, what);
@@ -189,7 +106,7 @@ impl Scope {
         self.books.violation.take()
     }
 
-    fn fingerprint(&self) -> u64 {
+    pub(super) fn fingerprint(&self) -> u64 {
         let mut words: Vec<u64> = vec![
             u64::try_from(self.now.since_origin().as_nanos()).unwrap_or_default(),
             self.cuts as u64,
@@ -206,12 +123,12 @@ impl Scope {
         *seen = Dice::of(*seen, &[word(what), word(&bytes)]).next();
     }
 
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let messages = self.books.messages.values();
         self.acked.len() == self.from_devices && messages.into_iter().all(|m| m.outcome.is_some())
     }
 
-    fn moves(&self) -> Vec<Move> {
+    pub(super) fn moves(&self) -> Vec<Move> {
         let mut moves = Vec::new();
         if !self.dials.is_empty() {
             moves.push(Move::Connect);
@@ -246,7 +163,7 @@ impl Scope {
         moves
     }
 
-    fn make(&mut self, step: Move) {
+    pub(super) fn make(&mut self, step: Move) {
         match step {
             Move::Connect => self.connect(),
             Move::Up(id) => self.read_up(id),
