@@ -24,6 +24,8 @@ type Handler = Arc<dyn Fn(Received, u32) -> Running + Send + Sync>;
 ///
 /// A handler gets what came and which try it is, from 1, and says what is to become of it. Handlers of different devices run
 /// side by side, those of one device one after the other; a handler that panics or takes too long is one try.
+/// One that holds a [`Service`](super::Service), to answer, keeps the service from ending by itself:
+/// [`shutdown`](super::Service::shutdown) ends it.
 ///
 /// ```
 /// use std::time::Duration;
