@@ -36,6 +36,11 @@ impl Answer {
     pub(super) fn is_draining(&self) -> bool {
         matches!(self, Self::Nack { code, .. } if code == "CONNECTION_DRAINING")
     }
+
+    /// The sender is not let in any more: the session leaves this connection, and logs in on another.
+    pub(super) fn shuts_out(&self) -> bool {
+        matches!(self, Self::Nack { code, .. } if code == "AUTHENTICATION_FAILED")
+    }
 }
 
 /// The stanzas that were not looked at yet.

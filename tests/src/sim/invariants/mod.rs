@@ -86,6 +86,8 @@ impl fmt::Display for Violation {
 struct Seat {
     bound: bool,
     draining: bool,
+    /// The session leaves it, once what is in flight there is answered (seed 140783).
+    left: bool,
     after_drain: bool,
     in_flight: BTreeSet<String>,
 }
@@ -157,7 +159,8 @@ impl Books {
         };
         self.last_was_drained = false;
         self.seats.insert(connection, seat);
-        let live = self.seats.values().filter(|seat| !seat.draining).count();
+        let takes_messages = |seat: &&Seat| !seat.draining && !seat.left;
+        let live = self.seats.values().filter(takes_messages).count();
         let most = self.settings.connections;
         self.check(live <= most, Rule::Bounds, || {
             format!("{live} connections that take messages, of {most}")
@@ -178,8 +181,12 @@ impl Books {
                 if answer.is_draining() {
                     self.drains(connection);
                 }
-                let in_flight = self.seats.get_mut(&connection);
-                if in_flight.is_some_and(|seat| seat.in_flight.remove(&id)) {
+                let shuts_out = answer.shuts_out();
+                let answers = |seat: &mut Seat| {
+                    seat.left |= shuts_out;
+                    seat.in_flight.remove(&id)
+                };
+                if self.seats.get_mut(&connection).is_some_and(answers) {
                     self.answered(&id, answer);
                 }
             }
