@@ -24,7 +24,7 @@ pub const SENDER: &str = "123456789012";
 pub const KEY: &str = "CANARY-4f1d7c0b9a";
 
 /// A time that is waited for on real clocks too, where a case is about a time that runs out.
-pub const SHORT: Duration = Duration::from_millis(50);
+pub const SHORT: Duration = Duration::from_millis(250);
 
 pub fn client_config() -> ClientConfig {
     ClientConfig::new(SENDER.parse().expect("digits"), KEY.into())

@@ -230,7 +230,7 @@ pub async fn a_peer_that_ignores_the_window_is_cut_off_and_the_waiting_send_is_u
 >() {
     let mut config = client_config();
     // Long enough, on a busy machine too, for the first answer to be on its way when the patience ends.
-    (config.inbox_patience, config.close_timeout) = (20 * SHORT, SHORT);
+    (config.inbox_patience, config.close_timeout) = (4 * SHORT, SHORT);
     let (client, incoming, driver, script) = scripted::<R, L>(config).await;
     let flood = script.flood((0..FLOOD).map(upstream_stanza).collect());
     let flood = spawn::<R, _>(flood);
