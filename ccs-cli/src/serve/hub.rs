@@ -69,7 +69,7 @@ impl Hub {
         self.upstream.waiting()
     }
 
-    pub fn login(&mut self, now: Time, address: SocketAddr, peer: Peer) {
+    pub fn login(&mut self, address: SocketAddr, peer: Peer) {
         let id = peer.id();
         self.events.push(Event::Login {
             connection: id.0,
@@ -86,7 +86,7 @@ impl Hub {
         for copy in std::mem::take(&mut self.receipts) {
             self.send_receipt(copy);
         }
-        self.pump(now);
+        // What waits goes out with the next tick: libstrophe drops messages that come before its session iq is answered.
     }
 
     pub fn handle(&mut self, now: Time, id: ConnectionId, event: ServerEvent) {

@@ -316,7 +316,7 @@ impl Serve {
                 events,
             }) => {
                 tokio::spawn(forward(peer.id(), events, self.inputs.clone()));
-                self.hub.login(self.now(), address, peer);
+                self.hub.login(address, peer);
             }
             // Who could be named had a verdict, which has reported what was wrong.
             Ok(Arrival::Refused {
