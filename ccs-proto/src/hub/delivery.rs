@@ -56,7 +56,7 @@ impl Hub {
     /// milliseconds since the Unix epoch. A delivery that was answered before changes nothing.
     pub fn delivered(&mut self, now: Time, delivery: DeliveryId, sent_at: u64) {
         self.tick(now);
-        if let Some(held) = self.mail.copies.get(&delivery) {
+        if let Some(held) = self.mail.on_its_way(delivery) {
             let letter = held.letter;
             if let Some(taken) = self.take_copy(delivery) {
                 if let Some(letter) = self.mail.letters.get_mut(&letter) {
@@ -72,11 +72,13 @@ impl Hub {
     }
 
     /// A device did not get a message: it cannot be reached, and what is for it waits. One that did not get this message
-    /// must not get those that were to be delivered after it: give all of them back, in any order.
+    /// must not get those that were to be delivered after it: give all of them back, in any order. A delivery that was
+    /// answered before changes nothing.
     pub fn not_delivered(&mut self, now: Time, delivery: DeliveryId) {
         self.tick(now);
-        if let Some(held) = self.mail.copies.get(&delivery) {
-            if let Some(mailbox) = self.mail.boxes.get_mut(&held.device) {
+        if let Some(held) = self.mail.on_its_way(delivery) {
+            let device = held.device.clone();
+            if let Some(mailbox) = self.mail.boxes.get_mut(&device) {
                 mailbox.reach = Reach::Offline;
             }
             self.keep(delivery);
@@ -152,6 +154,7 @@ impl Hub {
             Goes::OldestKey(ids) => (ids, Discarded::TooManyKeys),
             Goes::Unkeyed(ids) => (ids, Discarded::TooMany),
         };
+        let goes_itself = goes.contains(&id);
         for other in goes {
             if why == Discarded::TooMany
                 && let Some(mailbox) = self.mail.boxes.get_mut(&copy.device)
@@ -159,6 +162,9 @@ impl Hub {
                 mailbox.deleted = mailbox.deleted.saturating_add(1);
             }
             self.discard(other, why);
+        }
+        if goes_itself {
+            return;
         }
         self.mail.set_state(id, State::Waiting);
         self.timers.insert((expires, Due::CopyExpires(id)));
@@ -171,7 +177,7 @@ impl Hub {
         let waiting = mailbox.into_iter().flat_map(|mailbox| &mailbox.waiting);
         makes_room(
             waiting.map(|other| (*other, key(*other))),
-            key(id),
+            (id, key(id)),
             self.config.collapse_keys,
             self.config.kept_per_device,
         )

@@ -161,6 +161,12 @@ impl Mail {
         self.letters.get(&self.copies.get(&id)?.letter)
     }
 
+    /// A copy that its device was given and has not answered for.
+    pub(super) fn on_its_way(&self, id: DeliveryId) -> Option<&Held> {
+        let held = self.copies.get(&id)?;
+        (held.state == State::OnItsWay).then_some(held)
+    }
+
     pub(super) fn copy(&self, id: DeliveryId) -> Option<Copy> {
         let held = self.copies.get(&id)?;
         let letter = self.letters.get(&held.letter)?;

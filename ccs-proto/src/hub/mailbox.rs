@@ -63,7 +63,8 @@ impl Mailbox {
     }
 }
 
-/// What has to go so that one more message can wait.
+/// What has to go so that one more message can wait. That may be the message itself, if it was given back and newer ones
+/// wait by now.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Goes {
     Nothing,
@@ -75,11 +76,11 @@ pub(super) enum Goes {
     Unkeyed(Vec<DeliveryId>),
 }
 
-/// Decides that, for a message of this collapse key. `waiting` are those that wait and their keys, the oldest first; there
+/// Decides that, for a message and its collapse key. `waiting` are those that wait and their keys, the oldest first; there
 /// are no more than a device may have.
 pub(super) fn makes_room<'a>(
     waiting: impl Iterator<Item = (DeliveryId, Option<&'a str>)>,
-    key: Option<&str>,
+    (id, key): (DeliveryId, Option<&str>),
     max_keys: usize,
     max_unkeyed: usize,
 ) -> Goes {
@@ -96,11 +97,14 @@ pub(super) fn makes_room<'a>(
         };
     };
     let same = of(Some(key));
-    if !same.is_empty() {
-        return Goes::SameKey(same);
+    match same.last() {
+        Some(newest) if *newest > id => return Goes::SameKey(vec![id]),
+        Some(_) => return Goes::SameKey(same),
+        None => {}
     }
     let keys: BTreeSet<_> = keyed.iter().map(|(_, key)| *key).collect();
     match keyed.first() {
+        Some((oldest, _)) if keys.len() >= max_keys && *oldest > id => Goes::OldestKey(vec![id]),
         Some((_, oldest)) if keys.len() >= max_keys => Goes::OldestKey(of(*oldest)),
         _ => Goes::Nothing,
     }
@@ -111,8 +115,17 @@ mod tests {
     use super::*;
 
     fn goes(waiting: &[Option<&str>], key: Option<&str>) -> Goes {
+        goes_for(waiting, 9, key)
+    }
+
+    fn goes_for(waiting: &[Option<&str>], id: u64, key: Option<&str>) -> Goes {
         let ids = (1..).map(DeliveryId);
-        makes_room(ids.zip(waiting.iter().copied()), key, 2, 3)
+        makes_room(
+            ids.zip(waiting.iter().copied()),
+            (DeliveryId(id), key),
+            2,
+            3,
+        )
     }
 
     fn ids(numbers: &[u64]) -> Vec<DeliveryId> {
@@ -125,6 +138,14 @@ mod tests {
         assert_eq!(goes(&[a, None], b), Goes::Nothing);
         assert_eq!(goes(&[a, b, a], a), Goes::SameKey(ids(&[1, 3])));
         assert_eq!(goes(&[b, None, a], Some("c")), Goes::OldestKey(ids(&[1])));
+    }
+
+    #[test]
+    fn an_older_message_takes_no_newer_ones_place() {
+        let (a, b) = (Some("a"), Some("b"));
+        assert_eq!(goes_for(&[a, b], 0, b), Goes::SameKey(ids(&[0])));
+        assert_eq!(goes_for(&[a, b], 0, Some("c")), Goes::OldestKey(ids(&[0])));
+        assert_eq!(goes_for(&[a], 0, b), Goes::Nothing);
     }
 
     #[test]
