@@ -63,7 +63,7 @@ pub enum Command {
         /// This.
         receipt: Receipt,
     },
-    /// Set the windows of a connection, whose sender has others than the settings say.
+    /// Set the windows of a connection that just logged in: its sender's, whatever its own settings say.
     SetWindows {
         /// The connection.
         connection: ConnectionId,

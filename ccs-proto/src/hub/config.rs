@@ -28,13 +28,14 @@ impl Default for SenderLimits {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HubConfig {
-    /// What a sender may have that was given no [limits](super::Hub::set_limits) of its own.
+    /// What a sender may have that was given no [limits](super::Hub::set_limits) of its own. They count in place of the
+    /// windows in [`ServerConfig`](crate::ServerConfig).
     pub limits: SenderLimits,
     /// How long a connection that just logged in gets nothing: a client is known that drops what comes before the answer to
     /// its session iq (libstrophe). Default: 250 ms.
     pub greeting: Duration,
     /// How long a message from a device may stay un-acked before it is sent once more, on another connection if there is
-    /// one; `None`: only when its connection has ended. Default: 60 s (`docs/protocol.md` §12 #13).
+    /// one; `None`: only when its connection has ended. At least a millisecond. Default: 60 s (`docs/protocol.md` §12 #13).
     pub send_again_after: Option<Duration>,
     /// Messages from devices of one sender that are not acked, at most. Default: 100,000 (`docs/protocol.md` §12 #36).
     pub upstream_messages: usize,

@@ -31,18 +31,16 @@ impl Hub {
             return;
         }
         self.senders.insert(connection, sender, &self.config);
-        if limits != self.config.limits {
-            let SenderLimits {
-                window,
-                upstream_window,
-                ..
-            } = limits;
-            self.command(Command::SetWindows {
-                connection,
-                window,
-                upstream_window,
-            });
-        }
+        let SenderLimits {
+            window,
+            upstream_window,
+            ..
+        } = limits;
+        self.command(Command::SetWindows {
+            connection,
+            window,
+            upstream_window,
+        });
         if self.closing {
             self.drain_one(connection);
         } else {

@@ -42,6 +42,8 @@ pub(super) struct Sender {
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) state: LineState,
+    /// As it was when it logged in, since the connection goes by it.
+    upstream_window: usize,
     /// What was sent here and not acked here, by name. One that was acked elsewhere still has its place in the window.
     pub(super) in_flight: BTreeMap<UpstreamKey, u64>,
 }
@@ -57,8 +59,10 @@ pub(super) enum LineState {
 /// Ids of accepted messages whose ack may be lost; each is known once.
 #[derive(Debug, Default)]
 pub(super) struct Doubtful {
-    ids: BTreeSet<MessageId>,
-    order: VecDeque<MessageId>,
+    /// With the place of each in the order.
+    ids: BTreeMap<MessageId, u64>,
+    order: BTreeMap<u64, MessageId>,
+    next: u64,
 }
 
 impl Senders {
@@ -96,11 +100,12 @@ impl Senders {
 
     pub(super) fn insert(&mut self, connection: ConnectionId, id: &SenderId, config: &HubConfig) {
         self.owners.insert(connection, id.clone());
+        let sender = self.get_or_insert(id, config);
         let line = Line {
             state: LineState::Greeting,
+            upstream_window: sender.limits.upstream_window,
             in_flight: BTreeMap::new(),
         };
-        let sender = self.get_or_insert(id, config);
         sender.lines.insert(connection, line);
     }
 
@@ -131,7 +136,7 @@ impl Sender {
     /// To be told after anything changed on a connection: whether it takes a message now.
     pub(super) fn refresh(&mut self, connection: ConnectionId) {
         let takes = self.lines.get(&connection).is_some_and(|line| {
-            line.state == LineState::Open && line.in_flight.len() < self.limits.upstream_window
+            line.state == LineState::Open && line.in_flight.len() < line.upstream_window
         });
         if takes {
             self.ready.insert(connection);
@@ -169,23 +174,19 @@ impl Sender {
 
 impl Doubtful {
     pub(super) fn insert(&mut self, id: MessageId, limit: usize) {
-        if self.ids.insert(id.clone()) {
-            self.order.push_back(id);
-        }
-        while self.ids.len() > limit {
-            match self.order.pop_front() {
-                Some(oldest) => self.ids.remove(&oldest),
-                None => return,
-            };
-        }
-        // Those that were taken stand in the order until they are the oldest, or too many.
-        if self.order.len() > limit.saturating_mul(2) {
-            let ids = &self.ids;
-            self.order.retain(|id| ids.contains(id));
+        self.take(&id);
+        self.ids.insert(id.clone(), self.next);
+        self.order.insert(self.next, id);
+        self.next = self.next.wrapping_add(1);
+        while self.ids.len() > limit
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.ids.remove(&oldest);
         }
     }
 
     pub(super) fn take(&mut self, id: &MessageId) -> bool {
-        self.ids.remove(id)
+        let place = self.ids.remove(id);
+        place.is_some_and(|place| self.order.remove(&place).is_some())
     }
 }

@@ -27,6 +27,9 @@ pub(super) struct Entry {
     on: Vec<ConnectionId>,
 }
 
+/// The least time after which a message is sent once more.
+const SOON: Duration = Duration::from_millis(1);
+
 fn key_of(message: &Upstream) -> UpstreamKey {
     (message.from().clone(), message.message_id().clone())
 }
@@ -176,7 +179,9 @@ impl Hub {
             if let Some(before) = entry.again.take() {
                 self.timers.remove(&(before, Due::SendAgain(number)));
             }
-            entry.again = self.config.send_again_after.map(|after| self.now + after);
+            // A time that is over at once would be so for ever.
+            let after = self.config.send_again_after.map(|after| after.max(SOON));
+            entry.again = after.map(|after| self.now + after);
             self.timers
                 .extend(entry.again.map(|again| (again, Due::SendAgain(number))));
         }

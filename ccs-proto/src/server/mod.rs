@@ -261,7 +261,8 @@ impl ServerConnection {
     }
 
     /// Sets the windows of this connection anew, for a sender that has others than the settings say: downstream messages
-    /// that wait for an answer, and upstream ones that wait for an ack. What is under way beyond them stays so.
+    /// that wait for an answer, and upstream ones that wait for an ack. What is under way beyond them stays so; receipts
+    /// keep theirs.
     pub fn set_windows(&mut self, window: usize, upstream_window: usize) {
         self.window = window;
         self.upstreams.set_window(upstream_window);
