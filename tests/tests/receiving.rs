@@ -229,12 +229,21 @@ fn receipts_that_nobody_acks_block_nothing() {
 }
 
 #[test]
-fn a_receipt_that_is_not_written_yet_is_not_forgotten_for_a_newer_one() {
+fn receipts_wait_to_be_written_beyond_the_window_and_a_newer_one_is_refused_at_last() {
     let mut pair = Pair::bound_with(client_config(), with_upstream_window(1));
     pair.downwards.open = false;
-    pair.server.send_receipt(receipt("m-1")).unwrap();
-    let refused: SendError<Receipt> = pair.server.send_receipt(receipt("m-2")).unwrap_err();
-    assert!(matches!(refused, SendError::WindowFull(_)));
+    let send = |n: usize| pair.server.send_receipt(receipt(&format!("m-{n}")));
+    let results: Vec<Result<(), SendError<Receipt>>> = (0..1_100).map(send).collect();
+    let taken = results.iter().take_while(|result| result.is_ok()).count();
+    assert!((1_000..1_100).contains(&taken), "{taken}");
+    assert!(matches!(&results[taken], Err(SendError::WindowFull(_))));
+    pair.downwards.open = true;
+    pair.drive();
+    let mut arrived = pair.ack_tokens().len();
+    // The client stopped reading at its own bound.
+    pair.drive();
+    arrived += pair.ack_tokens().len();
+    assert_eq!(arrived, taken, "none was forgotten for another");
 }
 
 #[test]

@@ -17,13 +17,18 @@ const RECEIPT_PREFIX: &str = "dr2:";
 /// Forgotten receipts whose late acks are still known for what they are.
 const FORGOTTEN: usize = 1_000;
 
+/// Receipts that wait to be written, at most. Those of many devices that come back at once are more than a window.
+const UNWRITTEN_RECEIPTS: usize = 1_000;
+
 /// A device chooses its own ids, so two devices may use the same one: the key is both.
 type Key = (MessageId, RegistrationToken);
 
 #[derive(Debug)]
 pub(super) struct Upstreams {
     messages: Window<Key, Upstream>,
+    /// Those to be written and those without an ack; only the latter are held to the window.
     receipts: Window<MessageId, Receipt>,
+    receipt_window: usize,
     /// Receipts that made room for others, oldest first: their acks may still come.
     forgotten: VecDeque<MessageId>,
     repeats: Repeats,
@@ -96,7 +101,8 @@ impl Upstreams {
     pub(super) fn new(window: usize) -> Self {
         Self {
             messages: Window::new(window),
-            receipts: Window::new(window),
+            receipts: Window::new(window.saturating_add(UNWRITTEN_RECEIPTS)),
+            receipt_window: window,
             forgotten: VecDeque::new(),
             repeats: Repeats::default(),
         }
@@ -110,7 +116,7 @@ impl Upstreams {
     pub(super) fn transmit(&mut self, now: Time, to: &str, out: &mut BytesMut) -> bool {
         if let Some(message) = self.messages.hand_out(now) {
             envelope::push_upstream(out, to, message);
-        } else if let Some(receipt) = self.receipts.hand_out(now) {
+        } else if let Some(receipt) = self.next_receipt(now) {
             envelope::push_receipt(out, to, receipt);
         } else {
             return self.repeat(to, out);
@@ -200,18 +206,19 @@ impl Upstreams {
         }
     }
 
-    /// Forgets the oldest receipt without an ack, if there is no room for another.
-    fn make_room(&mut self) {
-        if self.receipts.capacity() > 0 {
-            return;
-        }
-        if let Some(oldest) = self.receipts.oldest().map(|(id, _)| id.clone()) {
+    /// The next receipt to be written. If there is no place in the window for it, the oldest without an ack is forgotten.
+    fn next_receipt(&mut self, now: Time) -> Option<&Receipt> {
+        if self.receipts.queued() > 0
+            && self.receipts.in_flight() >= self.receipt_window
+            && let Some(oldest) = self.receipts.oldest().map(|(id, _)| id.clone())
+        {
             self.receipts.settle(&oldest);
             self.forgotten.push_back(oldest);
             if self.forgotten.len() > FORGOTTEN {
                 self.forgotten.pop_front();
             }
         }
+        self.receipts.hand_out(now)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -307,12 +314,11 @@ impl ServerConnection {
     /// without an ack is forgotten, since some app servers never ack receipts (`docs/protocol.md` §12 #45).
     ///
     /// # Errors
-    /// As for [`send`](Self::send); the window is full only if none of the receipts has been written yet.
+    /// As for [`send`](Self::send); the window is full only if a thousand receipts have not been written yet.
     pub fn send_receipt(&mut self, receipt: Receipt) -> Result<(), SendError<Receipt>> {
         if !self.takes_messages() {
             return Err(SendError::Closed(Box::new(receipt)));
         }
-        self.upstreams.make_room();
         let receipts = &mut self.upstreams.receipts;
         if receipts.reserve().is_err() {
             return Err(SendError::WindowFull(Box::new(receipt)));
