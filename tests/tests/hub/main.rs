@@ -1,0 +1,16 @@
+//! An endpoint's hub, seen from outside: what app servers and devices get, and when.
+
+mod acts;
+mod again;
+mod connections;
+mod doubt;
+mod downstream;
+mod link;
+mod obey;
+mod receipts;
+mod restart;
+mod timers;
+mod upstream;
+mod waiting;
+mod words;
+mod world;
