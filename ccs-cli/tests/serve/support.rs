@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use ccs_tokio::{ApiKey, Client, Config, Incoming, Trust, connect};
+use ccs_tokio::{ApiKey, Client, Config, Incoming, SenderId, Trust, connect};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, RootCertStore, StreamOwned};
@@ -119,17 +119,23 @@ impl Serve {
     }
 
     pub fn config(&self) -> Config {
-        let text = |name: &str| {
-            let path = self.listening[name].as_str().unwrap();
-            std::fs::read_to_string(path).unwrap()
-        };
         let sender = self.listening["sender"].as_str().unwrap().parse().unwrap();
-        let key = ApiKey::from(text("key_file").trim());
+        let key = ApiKey::from(self.file("key_file").trim());
+        self.config_of(sender, key)
+    }
+
+    /// What a file holds that the first line names.
+    fn file(&self, name: &str) -> String {
+        let path = self.listening[name].as_str().unwrap();
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    pub fn config_of(&self, sender: SenderId, key: ApiKey) -> Config {
         let mut config = Config::new("localhost", sender, key);
         config.host = "127.0.0.1".to_owned();
         config.server_name = Some("localhost".to_owned());
         config.port = u16::try_from(self.listening["port"].as_u64().unwrap()).unwrap();
-        config.trust = Trust::only(text("ca").as_bytes()).unwrap();
+        config.trust = Trust::only(self.file("ca").as_bytes()).unwrap();
         config
     }
 
