@@ -192,7 +192,8 @@ suite! {
             each_kind_has_its_handler_and_a_panic_or_a_hang_is_a_try
             a_dropped_send_is_taken_back_and_one_that_was_submitted_is_not
             a_shutdown_finishes_what_it_has_and_tells_what_is_left
-            dropping_every_handle_ends_the_service_in_order;
+            dropping_every_handle_ends_the_service_in_order
+            one_that_only_waits_for_events_rests_while_a_message_waits;
         cancel_client:
             connecting_may_be_dropped_anywhere
             connecting_by_hand_may_be_dropped_anywhere;

@@ -14,7 +14,8 @@ use ccs_proto::{ServerConfig, ServerEvent};
 use futures_util::future::{join, join_all};
 
 use crate::endpoints::{arrival, config, endpoint};
-use crate::ends::{downstream, message, start};
+use crate::ends::{SHORT, downstream, message, start};
+use crate::one_task::{ENOUGH, polls};
 use crate::runtime::Run;
 
 const MESSAGES: usize = 300;
@@ -339,4 +340,28 @@ pub async fn dropping_every_handle_ends_the_service_in_order<R: Run>() {
             return end.expect("in order");
         }
     }
+}
+
+/// It leaves what devices send where it is, so that must not have it polled again and again.
+pub async fn one_that_only_waits_for_events_rests_while_a_message_waits<R: Run>() {
+    let (service, mut inbound, _endpoint, peer, mut events) = started::<R>(|start| {
+        start.connect.client.answer_timeout = SHORT;
+    })
+    .await;
+    // The message of the device is there before the answer to ours, which is told, and after which nothing happens.
+    peer.send(upstream("u-1", "x")).await.expect("open");
+    service.submit(message(1)).await.expect("taken");
+    let (_, token) = downstream(&mut events).await;
+    peer.ack(token, None).expect("open");
+    service.submit(message(2)).await.expect("taken");
+    let watching = async {
+        loop {
+            let event = inbound.next_event().await.expect("it goes on");
+            if matches!(event, SessionEvent::Disconnected { .. }) {
+                return;
+            }
+        }
+    };
+    let ((), count) = polls(watching).await;
+    assert!(count < ENOUGH, "{count} polls");
 }

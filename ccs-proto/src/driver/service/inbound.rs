@@ -144,7 +144,7 @@ impl Inbound {
                 let handling = Handling::new(delivery, Arc::clone(handle));
                 return (Poll::Ready(Some(ServiceEvent::Delivery(handling))), true);
             }
-            machine.wait_for_events(cx.waker());
+            machine.wait_for_events(cx.waker(), deliveries);
             (Poll::Pending, false)
         })
     }

@@ -27,7 +27,9 @@ pub(crate) struct SessionMachine {
     pub(super) asked: VecDeque<Ask>,
     /// Events that concern nobody in particular.
     pub(super) events: Outbox<SessionEvent>,
-    pub(super) inbound: Option<Waker>,
+    inbound: Option<Waker>,
+    /// That task takes deliveries, too.
+    inbound_takes_deliveries: bool,
     /// Nobody takes events: they are dropped.
     pub(super) inbound_dropped: bool,
     /// Deliveries go to handlers.
@@ -48,6 +50,7 @@ impl SessionMachine {
             asked: VecDeque::new(),
             events: Outbox::new(events, bytes),
             inbound: None,
+            inbound_takes_deliveries: false,
             inbound_dropped: false,
             routed,
             watching_end: Waiters::default(),
@@ -74,8 +77,9 @@ impl SessionMachine {
         self.orders.submit(now, &mut self.session);
     }
 
-    pub(super) fn wait_for_events(&mut self, waker: &Waker) {
+    pub(super) fn wait_for_events(&mut self, waker: &Waker, deliveries: bool) {
         remember(&mut self.inbound, waker);
+        self.inbound_takes_deliveries = deliveries && !self.routed;
     }
 
     /// Hands each event to whom it concerns.
@@ -133,7 +137,8 @@ impl Waking for SessionMachine {
         if self.inbound_dropped {
             self.events.take_all();
         }
-        let deliveries = !self.routed && self.session.has_deliveries();
+        // Who leaves them where they are must not be woken by them, or he never rests.
+        let deliveries = self.inbound_takes_deliveries && self.session.has_deliveries();
         if deliveries || self.finished.is_some() || !self.events.is_empty() {
             self.woken.extend(self.inbound.take());
         }
