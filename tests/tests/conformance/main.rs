@@ -6,8 +6,11 @@ mod admission;
 mod authority;
 mod broadcast;
 mod by_hand;
+mod cancel;
+mod cancel_cases;
 mod cancel_client;
 mod cancel_endpoint;
+mod cancel_service;
 mod certificates;
 mod cross;
 mod draining;
@@ -147,7 +150,8 @@ suite! {
             the_answer_to_a_tried_send_may_be_dropped_anywhere
             a_broadcast_may_rest_anywhere
             waiting_for_an_event_may_be_dropped_anywhere
-            waiting_for_the_login_or_the_end_may_be_dropped_anywhere
+            waiting_for_the_login_may_be_dropped_anywhere
+            waiting_for_the_end_may_be_dropped_anywhere
             closing_may_be_dropped_anywhere
             a_driver_may_be_dropped_anywhere;
         cancel_endpoint:
@@ -200,6 +204,14 @@ suite! {
         cancel_endpoint:
             accepting_may_be_dropped_anywhere
             binding_may_be_dropped_anywhere;
+        cancel_service:
+            a_send_of_a_service_may_be_dropped_anywhere
+            a_submission_may_be_dropped_anywhere
+            waiting_for_a_delivery_may_be_dropped_anywhere
+            waiting_for_an_event_of_a_service_may_be_dropped_anywhere
+            waiting_for_the_end_of_a_service_may_be_dropped_anywhere
+            a_shutdown_may_be_dropped_anywhere
+            a_driver_of_a_service_may_be_dropped_anywhere;
     }
     real_time {
         flow: twenty_thousand_messages_go_each_way_at_once;

@@ -21,7 +21,7 @@ use crate::runtime::Run;
 const MESSAGES: usize = 300;
 
 /// A service that does not wait long for anything.
-fn hasty<R: Run>(port: u16) -> StartConfig<R> {
+pub fn hasty<R: Run>(port: u16) -> StartConfig<R> {
     let mut start = StartConfig::new(config(port));
     let soon = Backoff::new(Duration::from_millis(1), Duration::from_millis(20));
     start.session.retry = soon;
@@ -30,7 +30,7 @@ fn hasty<R: Run>(port: u16) -> StartConfig<R> {
     start
 }
 
-async fn started<R: Run>(
+pub async fn started<R: Run>(
     start: impl FnOnce(&mut StartConfig<R>),
 ) -> (Service, Inbound, Endpoint<R>, Peer, PeerEvents) {
     let (mut endpoint, port) = endpoint::<R>(ServerConfig::default()).await;
@@ -42,7 +42,7 @@ async fn started<R: Run>(
 }
 
 /// The next delivery; what else there is to see is passed over.
-async fn delivery(inbound: &mut Inbound) -> Handling {
+pub async fn delivery(inbound: &mut Inbound) -> Handling {
     loop {
         match inbound.next().await {
             Some(ServiceEvent::Delivery(handling)) => return handling,
@@ -53,7 +53,7 @@ async fn delivery(inbound: &mut Inbound) -> Handling {
 }
 
 /// Waits until one of these is acked, and says which.
-async fn acked(events: &mut PeerEvents) -> String {
+pub async fn acked(events: &mut PeerEvents) -> String {
     loop {
         match events.next().await {
             Some(ServerEvent::Acked(settled)) => return settled.message_id().as_str().to_owned(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::shared::{Waking, remember};
 use super::super::waiters::Waiters;
-use super::orders::Orders;
+use super::orders::{Abandoned, Orders};
 use crate::message::MessageId;
 use crate::session::{DeliveryToken, Outbox, Session, SessionEvent, SessionFinished, Verdict};
 use crate::time::Time;
@@ -82,6 +82,24 @@ impl SessionMachine {
         self.inbound_takes_deliveries = deliveries && !self.routed;
     }
 
+    /// Nobody waits for this message any more: it is taken back if it can be, and an outcome that nobody heard becomes
+    /// an event.
+    pub(super) fn abandon(&mut self, number: u64) {
+        match self.orders.abandon(number) {
+            Some(Abandoned::Under(id)) => self.asked.push_back(Ask::Cancel(id)),
+            Some(Abandoned::Settled(id, outcome)) => {
+                self.show(SessionEvent::Settled { id, outcome });
+            }
+            None => {}
+        }
+    }
+
+    fn show(&mut self, event: SessionEvent) {
+        if !self.inbound_dropped {
+            self.events.push(event.weight(), event);
+        }
+    }
+
     /// Hands each event to whom it concerns.
     fn distribute(&mut self) {
         while !self.events.is_full()
@@ -109,9 +127,7 @@ impl SessionMachine {
                 SessionEvent::Ended => continue,
                 other => other,
             };
-            if !self.inbound_dropped {
-                self.events.push(rest.weight(), rest);
-            }
+            self.show(rest);
         }
     }
 

@@ -127,8 +127,8 @@ impl Service {
     /// it takes, over retries and connections, to its time to live at most. Woken by its outcome and by the end of the
     /// service.
     ///
-    /// Dropping the future takes the message back, unless the endpoint may have it; then its outcome comes as
-    /// [`Settled`](crate::session::SessionEvent::Settled).
+    /// Dropping the future takes the message back, unless the endpoint may have it or the outcome is there already; then
+    /// that comes as [`Settled`](crate::session::SessionEvent::Settled).
     ///
     /// # Errors
     /// What was wrong with the message, what the endpoint had against it, or why it was given up; see [`SendError`].
@@ -220,11 +220,9 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.handle.shared.act(|machine| {
-            if let Some(id) = machine.orders.abandon(self.number) {
-                machine.asked.push_back(Ask::Cancel(id));
-            }
-        });
+        self.handle
+            .shared
+            .act(|machine| machine.abandon(self.number));
     }
 }
 
