@@ -119,8 +119,8 @@ impl Pipe {
     /// Waits for the next thing to happen. `false`: nothing more will.
     async fn step(&mut self, interrupts: &mut Interrupts) -> bool {
         let has_room = self.output.has_room();
-        // An ack needs no room, so it is taken while the reader is slow; a line that found none holds up the next.
-        let takes_ops = self.submitting.is_none() && self.output.is_level();
+        let takes_answers = self.output.takes_answers();
+        let takes_ops = self.submitting.is_none() && takes_answers;
         tokio::select! {
             biased;
             () = interrupts.next() => self.interrupted().await,
@@ -128,7 +128,7 @@ impl Pipe {
             () = self.output.closed(), if !self.ending.has_deadline() => self.nobody_reads().await,
             () = self.output.room(), if !has_room => self.output.settle(),
             // Before its outcome, which may be here already.
-            submitted = submitted(&mut self.submitting), if self.output.is_level() => {
+            submitted = submitted(&mut self.submitting), if takes_answers => {
                 self.submitting = None;
                 let line = self.taken_over(submitted);
                 self.output.print(&line);

@@ -8,8 +8,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::ndjson::Line;
 
-/// Lines that wait to be written, at most. Each is about one stanza, of 64 KiB at most.
-const WAITING: usize = 256;
+/// Lines that wait to be written, at most. Each tells of one stanza, of 64 KiB at most.
+const WAITING: usize = 2048;
+/// Of these, before nothing more is told that the application did not ask for. The rest is for what its own lines bring
+/// about: one that answers each line before it reads the next must not come to stand in a write.
+const UNASKED: usize = 256;
 
 /// A line, and what is acked once it is written.
 type Printed = (String, Option<Handling>);
@@ -34,13 +37,13 @@ impl Output {
         }
     }
 
-    /// Whether lines can be printed as they come.
+    /// Whether the reader keeps up, so that more may be told of what happens.
     pub fn has_room(&self) -> bool {
-        self.waiting.is_none() && (self.lines.capacity() > 0 || self.lines.is_closed())
+        self.lines.capacity() > WAITING - UNASKED || self.lines.is_closed()
     }
 
-    /// Whether the line before is on its way, so that one more may be printed, if only to wait.
-    pub fn is_level(&self) -> bool {
+    /// Whether what a line of the application brings about may be printed, if only to wait.
+    pub fn takes_answers(&self) -> bool {
         self.waiting.is_none()
     }
 
@@ -61,10 +64,15 @@ impl Output {
         }
     }
 
-    /// Waits for room, which the line that waits gets by [`settle`](Self::settle).
+    /// Waits for the reader, until there is room for the line that waits, which gets it by [`settle`](Self::settle), or
+    /// else for more to be told.
     pub async fn room(&self) {
+        let wanted = match self.waiting {
+            Some(_) => 1,
+            None => WAITING - UNASKED + 1,
+        };
         // Closed: nobody reads any more, and everything has room.
-        let _ = self.lines.reserve().await;
+        let _ = self.lines.reserve_many(wanted).await;
     }
 
     /// Gives the line that waits the room there is.

@@ -1,7 +1,7 @@
 //! An application that has `ccs pipe` for its child.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -44,7 +44,8 @@ pub struct Pipe {
 impl Pipe {
     pub fn start(serve: &Serve, args: &[&str]) -> Self {
         let mut pipe = Self::unread(serve, args);
-        pipe.read();
+        let stdout = pipe.stdout();
+        pipe.read(stdout);
         pipe
     }
 
@@ -58,9 +59,9 @@ impl Pipe {
         }
     }
 
-    pub fn read(&mut self) {
+    /// Reads on from here, as fast as lines come.
+    pub fn read(&mut self, stdout: impl BufRead + Send + 'static) {
         let (sender, lines) = channel();
-        let stdout = BufReader::new(self.child.stdout.take().unwrap());
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
@@ -69,6 +70,10 @@ impl Pipe {
             }
         });
         self.lines = lines;
+    }
+
+    pub fn stdout(&mut self) -> BufReader<ChildStdout> {
+        BufReader::new(self.child.stdout.take().unwrap())
     }
 
     pub fn tell(&mut self, line: &str) {

@@ -1,7 +1,9 @@
 //! Who is faster than the other side waits, and memory does not grow.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::thread;
+
+use serde_json::Value;
 
 use crate::application::{Pipe, endpoint};
 
@@ -75,27 +77,37 @@ fn a_writer_that_floods_is_held_back_while_the_window_is_full() {
 
 #[test]
 fn a_reader_that_is_slow_gets_no_more_and_its_acks_are_taken() {
-    let (mut serve, _home) = endpoint(&[]);
+    let (mut serve, _home) = endpoint(&["--window", "1000"]);
     let mut pipe = Pipe::unread(&serve, &[]);
+    let mut stdout = pipe.stdout();
     serve.until("login");
     // More than a pipe and the lines that wait hold.
+    let many = 800;
     let data = "x".repeat(4_000);
-    for n in 0..400 {
+    for n in 0..many {
         serve.tell(&format!(
             r#"{{"op":"upstream","from":"phone-{n}","message_id":"u-{n}","data":{{"x":"{data}"}}}}"#
         ));
     }
-    for _ in 0..100 {
+    for _ in 0..many {
         serve.until("upstream_sent");
     }
-    pipe.read();
-    let mut seen = 0;
-    while seen < 400 {
-        let message = pipe.until("upstream");
-        pipe.ack(&message["upstream"]);
-        seen += 1;
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let first: Value = serde_json::from_str(&line).unwrap();
+    pipe.ack(&first["upstream"]);
+    assert_eq!(serve.until("upstream_acked")["message_id"], "u-0");
+    if let Some(kilobytes) = memory(&pipe, "VmHWM") {
+        assert!(kilobytes < 100_000, "{kilobytes} kB");
     }
-    for _ in 0..400 {
+    pipe.read(stdout);
+    for n in 1..many {
+        let message = pipe.until("upstream");
+        assert_eq!(message["message_id"], format!("u-{n}"));
+        assert_eq!(message["attempt"], 1);
+        pipe.ack(&message["upstream"]);
+    }
+    for _ in 1..many {
         serve.until("upstream_acked");
     }
 }

@@ -51,7 +51,7 @@ fn a_drain_takes_nothing_new_and_waits_for_acks() {
         ["unsent m phone-1"]
     );
     serve.tell(r#"{"op":"upstream","from":"phone-2","message_id":"u-2"}"#);
-    serve.until("upstream_sent");
+    while serve.until("upstream_sent")["message_id"] != "u-2" {}
     pipe.ack(&handle);
     while serve.until("upstream_acked")["message_id"] != "u-1" {}
     let (rest, code, said) = pipe.end();
@@ -129,6 +129,25 @@ fn a_reader_that_goes_away_ends_it_in_order() {
     let (_, code, said) = pipe.end();
     assert_eq!(code, Some(0), "{said}");
     comes_again(&mut serve);
+}
+
+#[test]
+fn a_reader_that_hangs_does_not_hold_up_the_end() {
+    let (mut serve, _home) = endpoint(&["--window", "1000"]);
+    let mut pipe = Pipe::unread(&serve, &["--drain-timeout", "1"]);
+    serve.until("login");
+    let data = "x".repeat(4_000);
+    for n in 0..500 {
+        serve.tell(&format!(
+            r#"{{"op":"upstream","from":"phone-{n}","data":{{"x":"{data}"}}}}"#
+        ));
+    }
+    for _ in 0..500 {
+        serve.until("upstream_sent");
+    }
+    pipe.signal("-TERM");
+    assert_eq!(pipe.child.wait().unwrap().code(), Some(6));
+    assert_eq!(serve.until("closed")["unacked"], 500);
 }
 
 #[test]
