@@ -38,7 +38,7 @@ use upstreams::Upstreams;
 /// Be an app server in any language: JSON lines both ways, with acks of the application
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  ccs pipe
+  ccs pipe < ops.ndjson > events.ndjson
   printf '%s\\n' '{\"op\":\"send\",\"id\":\"m-1\",\"to\":\"phone-1\",\"data\":{\"hello\":\"world\"}}' | ccs pipe
 
 stdin takes an object a line:

@@ -39,7 +39,8 @@ impl Output {
 
     /// Whether the reader keeps up, so that more may be told of what happens.
     pub fn has_room(&self) -> bool {
-        self.lines.capacity() > WAITING - UNASKED || self.lines.is_closed()
+        let keeps_up = self.lines.capacity() > WAITING - UNASKED || self.lines.is_closed();
+        keeps_up && self.waiting.is_none()
     }
 
     /// Whether what a line of the application brings about may be printed, if only to wait.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Serve, without_settings};
+use crate::support::{Schema, Serve, documented, schema, without_settings};
 
 /// No test waits that long; one that fails does not wait longer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,6 +39,7 @@ pub struct Pipe {
     pub child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
+    schema: Schema,
 }
 
 impl Pipe {
@@ -56,6 +57,7 @@ impl Pipe {
             stdin: child.stdin.take(),
             child,
             lines: channel().1,
+            schema: schema("### Events of `ccs pipe`"),
         }
     }
 
@@ -92,9 +94,10 @@ impl Pipe {
         self.stdin = None;
     }
 
+    /// The next line, which the documentation must know.
     pub fn next(&mut self) -> Value {
         let line = self.lines.recv_timeout(PATIENCE).expect("no more lines");
-        serde_json::from_str(&line).unwrap()
+        documented(&self.schema, &line)
     }
 
     /// The next line of an event; others are passed over.
@@ -117,7 +120,7 @@ impl Pipe {
     pub fn end(mut self) -> (Vec<Value>, Option<i32>, String) {
         let mut rest = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
-            rest.push(serde_json::from_str(&line).unwrap());
+            rest.push(documented(&self.schema, &line));
         }
         let status = self.child.wait().unwrap();
         let mut said = String::new();

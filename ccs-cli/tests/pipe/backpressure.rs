@@ -111,3 +111,24 @@ fn a_reader_that_is_slow_gets_no_more_and_its_acks_are_taken() {
         serve.until("upstream_acked");
     }
 }
+
+#[test]
+fn what_lines_of_the_application_bring_about_waits_for_it_in_order() {
+    let (serve, _home) = endpoint(&[]);
+    let mut pipe = Pipe::unread(&serve, &[]);
+    let mut stdin = pipe.stdin();
+    let many = 5_000;
+    let writer = thread::spawn(move || {
+        for _ in 0..many {
+            writeln!(stdin, "nonsense").unwrap();
+        }
+    });
+    // The writer is done although nobody has read a line: a pipe holds as much.
+    writer.join().unwrap();
+    let stdout = pipe.stdout();
+    pipe.read(stdout);
+    for n in 1..=many {
+        assert_eq!(pipe.until("error")["line"], n);
+    }
+    assert_eq!(pipe.end().1, Some(0));
+}

@@ -61,6 +61,19 @@ fn a_drain_takes_nothing_new_and_waits_for_acks() {
 }
 
 #[test]
+fn a_drain_waits_for_an_ack_no_longer_than_it_may_take() {
+    let (mut serve, _home) = endpoint(&[]);
+    let mut pipe = Pipe::start(&serve, &["--ack-within", "1"]);
+    serve.tell(r#"{"op":"upstream","from":"phone-1","message_id":"u-1"}"#);
+    pipe.until("upstream");
+    pipe.tell(r#"{"op":"drain"}"#);
+    let (rest, code, said) = pipe.end();
+    assert_eq!(words(&rest, &["message_id"]), Vec::<String>::new());
+    assert_eq!(code, Some(0), "{said}");
+    comes_again(&mut serve);
+}
+
+#[test]
 fn a_signal_leaves_time_to_ack_and_ends_with_0() {
     for signal in ["-TERM", "-INT"] {
         let (mut serve, _home) = endpoint(&[]);
