@@ -50,6 +50,8 @@ fn endpoint() -> (Serve, TempDir, String) {
     let serve = Serve::start_in(&home.path().join("ccs"), &["--topic", "news=phone-1"]);
     let port = serve.listening["port"].to_string();
     fs::write(home.path().join("tokens.txt"), "phone-1\nphone-2\n").unwrap();
+    let op = r#"{"op":"send","to":"phone-1"}"#;
+    fs::write(home.path().join("ops.ndjson"), op).unwrap();
     let handler = home.path().join("handle-message");
     fs::write(&handler, "#!/bin/sh\ncat > handled\n").unwrap();
     let status = Command::new("chmod").arg("+x").arg(&handler).status();
@@ -67,7 +69,7 @@ fn endpoint() -> (Serve, TempDir, String) {
 #[test]
 fn what_ends_by_itself_ends_as_it_should() {
     let (_serve, home, port) = endpoint();
-    for command in ["send", "broadcast", "completions", "demo"] {
+    for command in ["send", "broadcast", "pipe", "completions", "demo"] {
         for line in examples(command) {
             let code = match &*line {
                 line if line.contains("bad-") => 7,

@@ -1,6 +1,6 @@
 //! Handlers that are slow, fail, panic, hang or give up.
 
-use ccs_proto::session::{Received, Run, RunEnd, RunId, Verdict};
+use ccs_proto::session::{Received, Run, RunEnd, RunId, Session, Verdict};
 
 use super::dice::{Dice, word};
 use super::faults::{Mood, Point};
@@ -77,7 +77,9 @@ impl World {
         let Some(run) = self.app.runs.remove(&id) else {
             return;
         };
-        let tries_over = verdict == Verdict::Retry && run.attempt >= TRIES;
+        // What a session that is being shut down could not handle comes again, whichever try it was.
+        let closing = self.app.session.as_ref().is_none_or(Session::is_closing);
+        let tries_over = verdict == Verdict::Retry && run.attempt >= TRIES && !closing;
         let done = verdict != Verdict::Retry || tries_over;
         self.note(|| format!("handler {:?} says {verdict:?}", run.key));
         if tries_over {
