@@ -24,7 +24,6 @@ macro_rules! sights {
 
 sights! {
     Acked = "a message acked",
-    AckedTwice = "one ack twice",
     Canonical = "an ack with another token",
     Refused = "a message refused",
     Expired = "a message expired",
@@ -37,6 +36,7 @@ sights! {
     Cancelled = "a message cancelled",
     KnownAlready = "a repeated id of a message of unknown outcome",
     SentAgain = "a message sent again after a lost connection",
+    SameIdOfTwoSenders = "one id of two senders",
     Full = "a full queue",
     Room = "room again",
     NotStored = "a message that could not be stored",

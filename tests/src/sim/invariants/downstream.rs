@@ -79,7 +79,7 @@ impl Books {
     ) {
         let message = Message {
             killer,
-            born: self.now,
+            born: self.now(),
             // The wire counts whole seconds, so now or never is within the first one.
             life: life.unwrap_or(FOUR_WEEKS).max(Duration::from_secs(1)),
             stored: false,
@@ -103,7 +103,7 @@ impl Books {
 
     pub(super) fn sent(&mut self, connection: ConnectionId, id: String) {
         let window = self.settings.window;
-        let now = self.now;
+        let now = self.now();
         let Some(message) = self.messages.get_mut(&id) else {
             return self.broken(Rule::SameId, || format!("{id} is the id of no message"));
         };
@@ -248,7 +248,7 @@ impl Books {
     }
 
     fn settled(&mut self, id: &str, outcome: &Settlement) {
-        let now = self.now;
+        let now = self.now();
         let settings = &self.settings;
         let Some(message) = self.messages.get_mut(id) else {
             return self.broken(Rule::SameId, || format!("{id} is settled and nobody's"));
