@@ -15,6 +15,7 @@ use super::plan::Killer;
 use super::seen::Sight;
 use super::sender::Sender;
 use super::stage::Due;
+use super::stray::Stray;
 use super::world::World;
 
 const DUPLICATE: &str = "Message with the same id has been received before";
@@ -22,9 +23,17 @@ const DUPLICATE: &str = "Message with the same id has been received before";
 /// The answers that are under way, and how often each message came.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    due: BTreeMap<u64, (AnswerToken, Answer)>,
+    due: BTreeMap<u64, UnderWay>,
     next: u64,
     came: BTreeMap<(Sender, String), u64>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    token: AnswerToken,
+    answer: Answer,
+    /// What goes out behind it, of the message of this id.
+    stray: Option<(Stray, String)>,
 }
 
 impl World {
@@ -145,9 +154,16 @@ impl World {
         if let Answer::Nack { code, .. } = &answer {
             self.stage.findings.see(faults::sight(code));
         }
+        let acks = !self.stage.calm && matches!(answer, Answer::Ack(_));
+        let stray = acks.then(|| Stray::of(&mut dice)).flatten();
         self.answers.next += 1;
         let number = self.answers.next;
-        self.answers.due.insert(number, (token, answer));
+        let under_way = UnderWay {
+            token,
+            answer,
+            stray: stray.map(|stray| (stray, id.to_owned())),
+        };
+        self.answers.due.insert(number, under_way);
         if self.stage.is(&Mood::Silence) {
             self.stage.findings.see(Sight::Silence);
         } else {
@@ -167,8 +183,14 @@ impl World {
     }
 
     pub(super) fn answers(&mut self, number: u64) {
-        if let Some((token, answer)) = self.answers.due.remove(&number) {
-            self.endpoint.answer(token, answer);
+        let Some(under_way) = self.answers.due.remove(&number) else {
+            return;
+        };
+        if let Some((stray, id)) = under_way.stray {
+            let connection = under_way.token.connection();
+            let behind = self.stage.dice(&[13, number]).millis(0, 500);
+            self.stage.after(behind, Due::Stray(connection, stray, id));
         }
+        self.endpoint.answer(under_way.token, under_way.answer);
     }
 }

@@ -210,6 +210,11 @@ impl Endpoint {
         open.is_some_and(|(_, server)| server.send_receipt(receipt).is_ok())
     }
 
+    /// Whether messages go both ways there.
+    pub(super) fn is_open(&self, id: ConnectionId) -> bool {
+        self.servers.get(&id).is_some_and(ServerConnection::is_open)
+    }
+
     pub(super) fn drain(&mut self, now: Time, id: ConnectionId) {
         if let Some(server) = self.servers.get_mut(&id) {
             server.drain(now);

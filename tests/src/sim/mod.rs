@@ -21,6 +21,7 @@ mod sender;
 mod settings;
 mod shrink;
 mod stage;
+mod stray;
 mod strikes;
 mod wire;
 mod wiretap;

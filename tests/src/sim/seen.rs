@@ -24,6 +24,9 @@ macro_rules! sights {
 
 sights! {
     Acked = "a message acked",
+    AckedTwice = "one ack twice",
+    NackedAfterAck = "a nack for what was acked",
+    NackedNeverSent = "a nack for what was never sent",
     Canonical = "an ack with another token",
     Refused = "a message refused",
     Expired = "a message expired",

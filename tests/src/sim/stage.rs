@@ -13,6 +13,7 @@ use super::invariants::Findings;
 use super::links::Links;
 use super::plan::Plan;
 use super::sender::Sender;
+use super::stray::Stray;
 
 /// Something that happens at its time.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(super) enum Due {
     Answer(u64),
     App(Sender, AppDue),
     Receipt(Sender, String, String),
+    Stray(ConnectionId, Stray, String),
     Drain(ConnectionId),
 }
 

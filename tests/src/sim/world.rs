@@ -195,6 +195,7 @@ impl World {
             Due::Answer(number) => self.answers(number),
             Due::App(sender, due) => self.apps[sender.0].happens(&mut self.stage, due),
             Due::Receipt(sender, id, device) => self.device_confirms(sender, &id, &device),
+            Due::Stray(connection, stray, id) => self.strays(connection, &stray, &id),
             Due::Drain(id) => self.endpoint.drain(self.stage.now, id),
         }
     }

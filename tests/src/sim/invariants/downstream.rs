@@ -169,6 +169,28 @@ impl Books {
         }
     }
 
+    /// An answer came to something that is not in flight there.
+    pub(super) fn stray(&mut self, id: String, answer: &Answer) {
+        let message = self.messages.get(&id);
+        let acked = message.is_some_and(|message| message.answered == Some(Answer::Ack));
+        match answer {
+            Answer::Ack if acked => self.see(Sight::AckedTwice),
+            Answer::Nack { .. } if acked => self.see(Sight::NackedAfterAck),
+            Answer::Nack { .. } if message.is_none() => self.see(Sight::NackedNeverSent),
+            _ => {}
+        }
+        *self.strays.entry(id).or_default() += 1;
+    }
+
+    /// The session says that an answer settles nothing.
+    pub(super) fn ignored(&mut self, id: &str) {
+        let strays = self.strays.get_mut(id).filter(|count| **count > 0);
+        let told = strays.map(|count| *count -= 1).is_some();
+        self.check(told, Rule::Answers, || {
+            format!("an answer to {id} is said to be of no use, and none was")
+        });
+    }
+
     /// It was in flight on a connection that is over.
     pub(super) fn lost(&mut self, id: &str, end: &Result<(), ConnectionError>) {
         if let Some(message) = self.messages.get_mut(id) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ccs_proto::message::Retry;
 use ccs_proto::session::SessionEvent;
-use ccs_proto::{ConnectionError, ConnectionId, Time};
+use ccs_proto::{ConnectionError, ConnectionId, Ignored, Time};
 
 use downstream::Message;
 pub(super) use findings::Findings;
@@ -46,6 +46,8 @@ pub(super) struct Books {
     posted: BTreeSet<Key>,
     /// For each device, what a handler has of it.
     lanes: BTreeMap<String, Key>,
+    /// Answers to what was not in flight, of which the session has said nothing.
+    strays: BTreeMap<String, u32>,
     last_was_drained: bool,
     arrivals: u64,
 }
@@ -62,6 +64,7 @@ impl Books {
             deliveries: BTreeMap::new(),
             posted: BTreeSet::new(),
             lanes: BTreeMap::new(),
+            strays: BTreeMap::new(),
             last_was_drained: false,
             arrivals: 0,
         }
@@ -131,6 +134,8 @@ impl Books {
                 };
                 if self.seats.get_mut(&connection).is_some_and(answers) {
                     self.answered(&id, answer);
+                } else {
+                    self.stray(id, &answer);
                 }
             }
             Stanza::Draining => self.drains(connection),
@@ -195,6 +200,9 @@ impl Books {
                 if matches!(code.retry(), Retry::SlowDown { .. }) {
                     self.see(Sight::SlowTarget);
                 }
+            }
+            SessionEvent::Ignored(Ignored::UnknownAnswer { message_id }) => {
+                self.ignored(message_id.as_str());
             }
             SessionEvent::Reconnecting { after, .. } => self.not_before = self.now() + *after,
             SessionEvent::Accepted { .. }
