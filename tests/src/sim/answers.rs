@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ccs_proto::message::{Downstream, NackCode, RegistrationToken, SenderId};
+use ccs_proto::message::{Downstream, NackCode, RegistrationToken, Retry, SenderId};
 use ccs_proto::{AnswerToken, AuthRequest, ConnectionId, StreamCondition};
 
 use super::devices::SENDER;
@@ -152,6 +152,7 @@ impl World {
             Answer::Ack(dice.percent(5).then_some(other))
         };
         if let Answer::Nack { code, .. } = &answer {
+            books.slowed |= matches!(code.retry(), Retry::SlowDown { .. });
             self.stage.findings.see(faults::sight(code));
         }
         let acks = !self.stage.calm && matches!(answer, Answer::Ack(_));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ccs_proto::message::{Data, Receipt, Upstream};
 
+use super::invariants::Key;
 use super::sender::Sender;
 use super::world::World;
 
@@ -29,11 +30,12 @@ impl Devices {
 
 impl World {
     /// A device sends.
-    pub(super) fn device_sends(&mut self, device: &str, to: Sender) {
+    pub(super) fn device_sends(&mut self, device: &str, to: Sender) -> Key {
         let message = self.devices.write(device, to);
         let key = (device.to_owned(), message.message_id().to_string());
-        self.apps[to.0].books.posted(key);
+        self.apps[to.0].books.posted(key.clone());
         self.endpoint.post(to.id(), message);
+        key
     }
 
     /// A device has a message, and confirms it.

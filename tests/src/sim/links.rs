@@ -1,6 +1,7 @@
 //! The connections between app servers and the endpoint: whose they are, what flies on them, which end still holds them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ccs_proto::{ConnectionId, Time};
 
@@ -28,6 +29,19 @@ pub(super) struct Links {
     opened: Vec<ConnectionId>,
 }
 
+impl Link {
+    /// Both ends hold it and nothing is wrong with it.
+    pub(super) fn is_whole(&self, now: Time) -> bool {
+        let pipes = self.up.is_whole(now) && self.down.is_whole(now);
+        pipes && self.held && self.served
+    }
+
+    /// To the endpoint and back, at most.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.up.slowest() + self.down.slowest()
+    }
+}
+
 impl Links {
     pub(super) fn new(seed: u64) -> Self {
         Self {
@@ -44,9 +58,9 @@ impl Links {
         ConnectionId(self.last)
     }
 
-    /// A dial succeeded.
-    pub(super) fn open(&mut self, id: ConnectionId, sender: Sender) -> &Link {
-        let pipe = |way| Pipe::new(Dice::of(self.seed, &[10, id.0, way]));
+    /// A dial succeeded. `slow`: bytes may take their time there.
+    pub(super) fn open(&mut self, id: ConnectionId, sender: Sender, slow: bool) -> &Link {
+        let pipe = |way| Pipe::new(Dice::of(self.seed, &[10, id.0, way]), slow);
         let link = Link {
             sender,
             up: pipe(0),
@@ -78,6 +92,12 @@ impl Links {
 
     pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Link> {
         self.by_id.get_mut(&id)
+    }
+
+    /// When everything that was written has arrived.
+    pub(super) fn all_arrived(&self) -> Option<Time> {
+        let both = |link: &Link| [link.up.all_arrived(), link.down.all_arrived()];
+        self.by_id.values().flat_map(both).max()
     }
 
     /// Lets arrive what is due, and says whether there was anything.

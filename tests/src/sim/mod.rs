@@ -8,6 +8,8 @@
 
 mod answers;
 mod app;
+mod bounds;
+mod calm;
 mod devices;
 mod dice;
 mod endpoint;

@@ -158,7 +158,7 @@ impl Plan {
 }
 
 impl Message {
-    fn small(device: u64) -> Self {
+    pub(super) fn small(device: u64) -> Self {
         Self {
             device,
             time_to_live: None,

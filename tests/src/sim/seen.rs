@@ -45,6 +45,7 @@ sights! {
     NotStored = "a message that could not be stored",
     WindowFull = "a full window",
     WindowOf100 = "a full window of 100",
+    BacklogOfWindows = "a backlog of more than a window without faults",
     SecondConnection = "two connections that take messages",
     Drained = "a drained connection",
     DrainedFull = "a drain with the whole window in flight",

@@ -104,6 +104,13 @@ impl Stage {
         self.queue.pop_first().map(|(_, due)| due)
     }
 
+    /// When everything has happened that is due at a known time.
+    pub(super) fn last_due(&self) -> Time {
+        let queued = self.queue.keys().next_back().map(|(due, _)| *due);
+        let arrives = self.links.all_arrived();
+        queued.into_iter().chain(arrives).fold(self.now, Time::max)
+    }
+
     pub(super) fn has_actions(&self) -> bool {
         self.queue.values().any(|due| matches!(due, Due::Act(_)))
     }

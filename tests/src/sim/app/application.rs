@@ -1,6 +1,7 @@
 //! The application on top of a session: it submits messages, keeps what is not taken, and takes some of them back.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 use ccs_proto::message::{Downstream, EncodedDownstream};
@@ -35,6 +36,11 @@ pub(super) struct Application {
 impl Application {
     pub(super) fn is_idle(&self) -> bool {
         self.backlog.is_empty()
+    }
+
+    pub(super) fn waiting_killers(&self, killer: Killer) -> usize {
+        let waiting = self.backlog.iter();
+        waiting.filter(|w| w.killer == Some(killer)).count()
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -126,6 +132,15 @@ impl App {
         self.books.see(Sight::Room);
         self.application.full = false;
         self.submit_waiting(stage);
+    }
+
+    /// Whether all messages of these numbers have their outcome.
+    pub(in crate::sim) fn has_settled(&self, numbers: Range<usize>) -> bool {
+        numbers.into_iter().all(|number| {
+            let id = self.application.ids.get(&number);
+            let message = id.and_then(|id| self.books.messages.get(id));
+            message.is_some_and(|message| message.outcome.is_some())
+        })
     }
 
     pub(in crate::sim) fn cancel(&mut self, stage: &mut Stage, number: usize) {

@@ -197,7 +197,7 @@ impl App {
         if session.dialled(stage.now, dial, id, tls).is_ok() {
             stage.note(|| format!("connection {} of {}", id.0, self.sender));
             self.books.connects(id);
-            let link = stage.links.open(id, self.sender);
+            let link = stage.links.open(id, self.sender, !stage.calm);
             if link.up.cuts_writes() || link.down.cuts_writes() {
                 self.books.see(Sight::Rechunked);
             }

@@ -12,9 +12,11 @@ use std::time::Duration;
 use ccs_proto::session::{HandlerId, Record, Router, RunId, Session, SessionConfig};
 use ccs_proto::{ConnectionId, Time};
 
+use super::bounds::Backlog;
 use super::dice::Dice;
 use super::faults::Point;
 use super::invariants::{Books, Rule};
+use super::plan::Killer;
 use super::seen::Sight;
 use super::sender::Sender;
 use super::settings::Settings;
@@ -26,6 +28,9 @@ use handlers::InHand;
 use store::Store;
 
 pub(super) use store::key_of;
+
+/// How long a handler may take.
+pub(super) const HANDLER_PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct App {
@@ -44,7 +49,9 @@ pub(super) struct App {
     application: Application,
     /// Dials so far.
     dials: u64,
-    /// The last shutdown was asked for.
+    /// By when the last shutdown is done that was asked for.
+    down_by: Time,
+    /// That is for good.
     ending: bool,
 }
 
@@ -63,6 +70,7 @@ impl App {
             tap: Wiretap::default(),
             application: Application::default(),
             dials: 0,
+            down_by: Time::ZERO,
             ending: false,
         }
     }
@@ -91,7 +99,7 @@ impl App {
         self.life += 1;
         stage.note(|| format!("{} starts for the {}. time", self.sender, self.life));
         let settings = &stage.plan.settings;
-        self.router = Router::new(settings.handlers, Duration::from_secs(30));
+        self.router = Router::new(settings.handlers, HANDLER_PATIENCE);
         self.router.otherwise(HandlerId(1));
         if self.dice(stage, &[3]).percent(70) {
             self.router.on_receipts(HandlerId(2));
@@ -111,7 +119,7 @@ impl App {
         self.submit_waiting(stage);
     }
 
-    fn config(&self, stage: &Stage, settings: &Settings) -> SessionConfig {
+    pub(super) fn config(&self, stage: &Stage, settings: &Settings) -> SessionConfig {
         let mut client = self.sender.client_config();
         client.window = settings.window;
         client.tap = Some(self.tap.tap());
@@ -173,6 +181,7 @@ impl App {
         let deadline = stage.now + patience;
         if let Some(session) = &mut self.session {
             session.shutdown(stage.now, deadline);
+            self.down_by = deadline;
             stage.note(|| format!("{} shuts down by {deadline:?}", self.sender));
             self.look(stage);
         }
@@ -182,10 +191,6 @@ impl App {
     pub(super) fn shut_down_last(&mut self, stage: &mut Stage, patience: Duration) {
         self.ending = true;
         self.shut_down(stage, patience);
-    }
-
-    pub(super) fn calms_down(&mut self) {
-        self.crash_at = None;
     }
 
     /// The session came to its end in order.
@@ -242,6 +247,38 @@ impl App {
             && self.store.is_idle()
             && session.is_some_and(|session| session.queued() == 0 && session.undone() == 0)
             && self.books.unsettled().next().is_none()
+    }
+
+    /// When everything has happened in it that is due at a known time.
+    pub(super) fn last_due(&self) -> Time {
+        self.down_by.max(self.store.last_due())
+    }
+
+    /// Everything that is not done. `unacked`: so much of it is known to the endpoint only.
+    pub(super) fn backlog(&self, unacked: usize) -> Backlog {
+        let under_way = || self.books.messages.values().filter(|m| m.outcome.is_none());
+        let messages = under_way().count() + self.application.waiting();
+        let killers = |killer| {
+            let sent = under_way().filter(|message| message.killer == Some(killer));
+            sent.count() + self.application.waiting_killers(killer)
+        };
+        let killers = (killers(Killer::StreamError), killers(Killer::Cut));
+        let suspects = match killers {
+            (0, 0) => under_way().filter(|message| message.is_suspect()).count(),
+            _ => messages,
+        };
+        Backlog {
+            messages,
+            suspects,
+            killers,
+            slowed: if self.books.slowed { messages } else { 0 },
+            deliveries: unacked + self.session.as_ref().map_or(0, Session::undone),
+        }
+    }
+
+    pub(super) fn is_bound(&self, id: ConnectionId) -> bool {
+        let session = self.session.as_ref();
+        session.is_some_and(|session| session.is_bound(id))
     }
 
     pub(super) fn what_is_left(&self) -> String {

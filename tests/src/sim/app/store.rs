@@ -78,6 +78,11 @@ impl Store {
         step.into_iter().chain(answer).min()
     }
 
+    pub(super) fn last_due(&self) -> Time {
+        let answer = self.answers.back().map(|(due, _, _)| *due);
+        answer.into_iter().fold(self.last, Time::max)
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.steps.is_empty() && self.answers.is_empty()
     }

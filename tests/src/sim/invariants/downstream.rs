@@ -64,6 +64,11 @@ impl Message {
         self.losses = 0;
     }
 
+    /// Whether it may go out alone only: a stream or some connections ended with it in flight.
+    pub(in crate::sim) fn is_suspect(&self) -> bool {
+        self.deaths > 0 || self.losses >= 3
+    }
+
     fn expires(&self) -> Time {
         self.born + self.life
     }

@@ -44,6 +44,8 @@ pub(super) struct Books {
     pub(super) deliveries: BTreeMap<Key, Upward>,
     /// What was sent to this sender.
     posted: BTreeSet<Key>,
+    /// The endpoint has said of some device that it gets too much.
+    pub(super) slowed: bool,
     /// For each device, what a handler has of it.
     lanes: BTreeMap<String, Key>,
     /// Answers to what was not in flight, of which the session has said nothing.
@@ -63,6 +65,7 @@ impl Books {
             messages: BTreeMap::new(),
             deliveries: BTreeMap::new(),
             posted: BTreeSet::new(),
+            slowed: false,
             lanes: BTreeMap::new(),
             strays: BTreeMap::new(),
             last_was_drained: false,

@@ -44,6 +44,12 @@ impl Books {
         self.posted.insert(key);
     }
 
+    /// Whether a handler is done with all of these.
+    pub(in crate::sim) fn has_handled(&self, keys: &[Key]) -> bool {
+        let done = |key| self.deliveries.get(key).is_some_and(|upward| upward.over);
+        keys.iter().all(done)
+    }
+
     pub(super) fn came(&mut self, connection: ConnectionId, from: String, id: String) {
         self.arrivals += 1;
         let place = self.arrivals;
