@@ -6,6 +6,7 @@ use std::time::Duration;
 use ccs_proto::session::SessionConfig;
 
 use super::app::HANDLER_PATIENCE;
+use super::devices::Poison;
 use super::plan::Killer;
 use super::settings::Settings;
 use super::wire::SLOWEST;
@@ -36,6 +37,8 @@ pub(super) struct Backlog {
     pub(super) slowed: usize,
     /// Messages of devices, and receipts.
     pub(super) deliveries: usize,
+    /// Of these, those that no handler can handle.
+    pub(super) poisons: usize,
 }
 
 pub(super) struct Bounds<'a> {
@@ -68,6 +71,25 @@ impl Bounds<'_> {
         self.round_trip * rounds + (HANDLER + STORE) * times(n)
     }
 
+    /// What a message that no handler can handle takes from those of other devices: a place for a handler while it is
+    /// tried, if there is one only, and the place of a delivery all the time until it is dead.
+    pub(super) fn poison(&self, poison: Poison) -> Duration {
+        let config = self.config;
+        let run = match poison {
+            Poison::Hangs => HANDLER_PATIENCE,
+            Poison::Fails | Poison::Panics => HANDLER,
+        };
+        let waits = (1..config.handler_tries).map(|n| config.handler_retry.ceiling(n - 1));
+        let tries = run * config.handler_tries + STORE;
+        if self.settings.upstream_messages == 1 {
+            tries + waits.sum()
+        } else if self.settings.handlers == 1 {
+            tries
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Until everything is done, after whatever has gone wrong before. What ends at a time that is known, such as a stall
     /// or the answers that are under way, is not counted: it ends first.
     pub(super) fn leftovers(&self, left: Backlog) -> Duration {
@@ -77,6 +99,7 @@ impl Bounds<'_> {
             killers: (deadly, cutting),
             slowed,
             deliveries,
+            poisons,
         } = left;
         let once = self.notices()
             + self.reconnects()
@@ -84,6 +107,8 @@ impl Bounds<'_> {
             + self.slow_targets(slowed)
             + RESTART
             + SUBMITS_AGAIN;
+        let run = HANDLER_PATIENCE + self.config.handler_retry.cap;
+        let poison = run * self.config.handler_tries;
         let worst = u32::MAX;
         // What was on its way when a connection was lost is done once more.
         once + self.messages(messages) * 2
@@ -91,6 +116,7 @@ impl Bounds<'_> {
             + self.deliveries(deliveries) * 2
             + self.killer(Killer::StreamError, worst) * times(deadly)
             + self.killer(Killer::Cut, worst) * times(cutting)
+            + poison * times(poisons)
     }
 
     /// What a message takes that ends every stream that it is sent on, until it is a dead letter, when `failed` connections

@@ -286,9 +286,10 @@ impl Endpoint {
     }
 
     /// What devices sent to this sender and it did not ack.
-    pub(super) fn unacked(&self, to: &SenderId) -> usize {
+    pub(super) fn unacked(&self, to: &SenderId) -> impl Iterator<Item = &Upstream> {
         let sent = self.sent.values();
-        sent.filter(|sent| !sent.acked && sent.to == *to).count()
+        sent.filter(move |sent| !sent.acked && sent.to == *to)
+            .map(|sent| &sent.message)
     }
 
     pub(super) fn handle_timeout(&mut self, now: Time) {

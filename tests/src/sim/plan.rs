@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::devices::Poison;
 use super::dice::Dice;
 use super::faults::{Fault, Kind};
 use super::sender::Sender;
@@ -25,7 +26,7 @@ pub(super) enum What {
     /// An application takes back a message that it submitted, the one of this number.
     Cancel(Sender, usize),
     /// A device sends to somebody.
-    Device(Sender, u64),
+    Device(Sender, u64, Option<Poison>),
     Fault(Fault),
 }
 
@@ -64,6 +65,7 @@ impl Plan {
         let mut whats = Vec::new();
         let whose = |dice: &mut Dice| Sender(dice.index(settings.senders));
         let killers = dice.percent(15);
+        let poisons = dice.percent(20);
         let lives = dice.percent(40);
         let cancels = dice.percent(30);
         let submits = 3 + dice.index(if settings.window == 100 { 30 } else { 25 });
@@ -119,7 +121,8 @@ impl Plan {
             let sender = whose(&mut dice);
             for _ in 0..burst {
                 let device = dice.below(settings.devices);
-                whats.push((at, What::Device(sender, device)));
+                let poison = (poisons && dice.percent(5)).then(|| *dice.pick(&Poison::ALL));
+                whats.push((at, What::Device(sender, device, poison)));
             }
         }
         // Few kinds in one run, so that each gets far (swarm testing, Groce et al. 2012).

@@ -97,9 +97,8 @@ impl World {
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.apps
-            .iter()
-            .all(|app| app.is_settled() && self.endpoint.unacked(&app.sender.id()) == 0)
+        let acked = |app: &App| self.endpoint.unacked(&app.sender.id()).next().is_none();
+        self.apps.iter().all(|app| app.is_settled() && acked(app))
     }
 
     /// Goes on to what is next; `false` if there is nothing, or not before `end`.
@@ -192,8 +191,8 @@ impl World {
             What::Cancel(sender, number) => {
                 self.apps[sender.0].cancel(&mut self.stage, number);
             }
-            What::Device(sender, device) => {
-                self.device_sends(&format!("phone-{device}"), sender);
+            What::Device(sender, device, poison) => {
+                self.device_sends(device, sender, poison);
             }
             What::Fault(fault) => self.strikes(action.number, fault),
         }

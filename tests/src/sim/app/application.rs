@@ -1,7 +1,6 @@
 //! The application on top of a session: it submits messages, keeps what is not taken, and takes some of them back.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
 use std::time::Duration;
 
 use ccs_proto::message::{Downstream, EncodedDownstream};
@@ -9,6 +8,7 @@ use ccs_proto::session::SubmitError;
 
 use super::App;
 use crate::sim::devices::SENDER;
+use crate::sim::invariants::Outcome;
 use crate::sim::plan::{Killer, Message};
 use crate::sim::seen::Sight;
 use crate::sim::stage::{AppDue, Stage};
@@ -134,13 +134,10 @@ impl App {
         self.submit_waiting(stage);
     }
 
-    /// Whether all messages of these numbers have their outcome.
-    pub(in crate::sim) fn has_settled(&self, numbers: Range<usize>) -> bool {
-        numbers.into_iter().all(|number| {
-            let id = self.application.ids.get(&number);
-            let message = id.and_then(|id| self.books.messages.get(id));
-            message.is_some_and(|message| message.outcome.is_some())
-        })
+    /// What became of the message of this number, if that is known.
+    pub(in crate::sim) fn outcome_of(&self, number: usize) -> Option<Outcome> {
+        let id = self.application.ids.get(&number)?;
+        self.books.messages.get(id)?.outcome
     }
 
     pub(in crate::sim) fn cancel(&mut self, stage: &mut Stage, number: usize) {

@@ -4,7 +4,7 @@ use ccs_proto::session::{DeliveryToken, Received, Run, RunEnd, RunId, Verdict};
 
 use super::App;
 use super::store::key_of;
-use crate::sim::devices::SENDER;
+use crate::sim::devices::{Poison, SENDER};
 use crate::sim::dice::word;
 use crate::sim::faults::{Mood, Point};
 use crate::sim::invariants::{Key, Rule};
@@ -44,8 +44,20 @@ impl App {
             self.books.see(Sight::HandlerSlow);
             span = dice.seconds(1, 29);
         }
-        let hangs = stage.is(&Mood::HandlersHang) || trouble && wrong < 15;
-        let end = if stage.is(&Mood::HandlersFail) || trouble && wrong < 60 {
+        let poison = match &run.received {
+            Received::Upstream(message) => Poison::in_message(message),
+            _ => None,
+        };
+        if poison.is_some() {
+            self.books.see(Sight::Poison);
+        }
+        let hangs =
+            stage.is(&Mood::HandlersHang) || poison == Some(Poison::Hangs) || trouble && wrong < 15;
+        let end = if let Some(Poison::Panics) = poison {
+            RunEnd::Panicked
+        } else if poison.is_some() {
+            RunEnd::Said(Verdict::Retry)
+        } else if stage.is(&Mood::HandlersFail) || trouble && wrong < 60 {
             self.books.see(Sight::HandlerRetry);
             RunEnd::Said(Verdict::Retry)
         } else if trouble && wrong < 75 {

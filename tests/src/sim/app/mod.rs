@@ -254,8 +254,8 @@ impl App {
         self.down_by.max(self.store.last_due())
     }
 
-    /// Everything that is not done. `unacked`: so much of it is known to the endpoint only.
-    pub(super) fn backlog(&self, unacked: usize) -> Backlog {
+    /// Everything that is not done. `unacked`: so much of it is known to the endpoint only, and so much may be poison.
+    pub(super) fn backlog(&self, unacked: usize, poisons: usize) -> Backlog {
         let under_way = || self.books.messages.values().filter(|m| m.outcome.is_none());
         let messages = under_way().count() + self.application.waiting();
         let killers = |killer| {
@@ -273,6 +273,7 @@ impl App {
             killers,
             slowed: if self.books.slowed { messages } else { 0 },
             deliveries: unacked + self.session.as_ref().map_or(0, Session::undone),
+            poisons,
         }
     }
 

@@ -48,8 +48,10 @@ pub enum Rule {
     DeviceOrder,
     /// Nothing is sent before the stream is bound.
     LoginFirst,
-    /// Without faults everything comes to its end.
+    /// Without faults everything comes to its end, in so many round trips.
     Progress,
+    /// A message that nobody can bear holds up others for no longer than its own tries take.
+    Isolation,
     /// What one sender sends and gets is no other's, whatever its id.
     Identity,
     /// No word about the key.

@@ -11,6 +11,7 @@ use ccs_proto::session::SessionEvent;
 use ccs_proto::{ConnectionError, ConnectionId, Ignored, Time};
 
 use downstream::Message;
+pub(super) use downstream::Outcome;
 pub(super) use findings::Findings;
 pub use findings::{Rule, Violation};
 pub(super) use upstream::Key;
