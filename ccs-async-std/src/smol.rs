@@ -68,7 +68,8 @@ pub async fn connect(config: Config) -> Result<(Client, Incoming), ConnectError>
     driver::connect::<AsyncIo<Smol>>(config).await
 }
 
-/// Connects and logs in, and leaves it to the caller to poll the driver. Spawns nothing.
+/// Connects and logs in, and leaves it to the caller to poll the driver. Spawns nothing. Dropping the future drops the
+/// connection, at whatever stage it is.
 ///
 /// # Errors
 /// Why there is no connection; see [`ConnectError`].

@@ -132,7 +132,8 @@ impl Client {
     /// Ends the connection in order and waits until it is over: nothing new is taken, what was accepted is sent and its
     /// answers are waited for, then the stream ends. Acks may be given until then. It takes at most
     /// [`settle_timeout`](crate::ClientConfig::settle_timeout) and
-    /// [`close_timeout`](crate::ClientConfig::close_timeout). Dropping the future does not take the close back.
+    /// [`close_timeout`](crate::ClientConfig::close_timeout). Woken by the end. Dropping the future does not take the close
+    /// back once it was polled.
     ///
     /// # Errors
     /// Why the connection did not end in order.
@@ -143,7 +144,8 @@ impl Client {
         self.closed().await
     }
 
-    /// Waits until the connection is over, whoever ends it; at once if it is. Dropping the future changes nothing.
+    /// Waits until the connection is over, whoever ends it; at once if it is. Woken by the end; dropping the future
+    /// changes nothing.
     ///
     /// # Errors
     /// Why the connection did not end in order.

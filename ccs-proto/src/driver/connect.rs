@@ -93,6 +93,8 @@ pub type ClientDriver<R> = Driver<<R as Runtime>::Transport, <R as Runtime>::Tim
 
 /// Connects, logs in and has the runtime run the driver. See [`connect_with`].
 ///
+/// Dropping the future drops the connection, at whatever stage it is; nothing was spawned until it is done.
+///
 /// # Errors
 /// Why there is no connection; see [`ConnectError`].
 pub async fn connect<R: Runtime>(

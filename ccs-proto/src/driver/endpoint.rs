@@ -104,7 +104,7 @@ pub enum AcceptError {
 
 impl<R: Runtime> Endpoint<R> {
     /// Listens on `address`, such as `"127.0.0.1:5235"`; port 0 lets the system choose one. `decide` is asked about every
-    /// login; it may look the key up elsewhere.
+    /// login; it may look the key up elsewhere. Dropping the future frees the address.
     ///
     /// # Errors
     /// The address cannot be listened on.

@@ -88,6 +88,7 @@ impl Peers {
                 message_id,
                 token,
                 canonical,
+                ..
             } => {
                 let peer = self.get(token.connection());
                 let given = peer.map(|peer| peer.ack(token, canonical.as_ref()));

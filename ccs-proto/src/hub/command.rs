@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::mail::{DeliveryId, Device};
 use crate::ledger::ConnectionId;
 use crate::message::{
-    Downstream, MessageId, NackCode, Receipt, RegistrationToken, SenderId, Upstream,
+    Downstream, MessageId, NackCode, Receipt, RegistrationToken, SenderId, Target, Upstream,
 };
 use crate::server::AnswerToken;
 use crate::time::Time;
@@ -26,6 +26,8 @@ pub enum Command {
         sender: SenderId,
         /// Its id.
         message_id: MessageId,
+        /// Whom it is for.
+        target: Target,
         /// The right to answer it.
         token: AnswerToken,
         /// The token that the app server should use from now on.
@@ -35,6 +37,8 @@ pub enum Command {
     Nack {
         /// Its id.
         message_id: MessageId,
+        /// Whom it is for.
+        target: Target,
         /// The right to answer it.
         token: AnswerToken,
         /// Why, by code.

@@ -14,6 +14,8 @@ impl Hub {
     /// Tells whether a device can be reached. What waits for one that can is given to it, the oldest first.
     pub fn reach(&mut self, now: Time, device: &Device, reach: Reach) {
         self.tick(now);
+        // What has had its time is not delivered, although nobody has looked since.
+        self.run_due();
         self.set_reach(device, reach);
         self.run_due();
     }

@@ -11,7 +11,7 @@ use super::mailbox::Reach;
 use super::storing::Stored;
 use super::{DeliveryId, Device, Hub};
 use crate::ledger::ConnectionId;
-use crate::message::{Downstream, MessageId, NackCode, RegistrationToken, SenderId};
+use crate::message::{Downstream, MessageId, NackCode, RegistrationToken, SenderId, Target};
 use crate::server::AnswerToken;
 use crate::time::Time;
 
@@ -92,6 +92,7 @@ pub(super) struct Pending {
 pub(super) struct Accepting {
     sender: SenderId,
     message_id: MessageId,
+    target: Target,
     token: AnswerToken,
     canonical: Option<RegistrationToken>,
 }
@@ -116,6 +117,7 @@ impl Hub {
             return self.command(Command::Ack {
                 sender: id,
                 message_id,
+                target: message.target().clone(),
                 token,
                 canonical: None,
             });
@@ -160,6 +162,7 @@ impl Hub {
             self.command(Command::Ack {
                 sender,
                 message_id,
+                target: message.target().clone(),
                 token,
                 canonical,
             });
@@ -170,7 +173,7 @@ impl Hub {
                 connection: arrival.connection,
                 message_id: message_id.clone(),
             });
-            self.nack(message_id, token, "too much is stored");
+            self.nack(message_id, message.target(), token, "too much is stored");
             return Ok(());
         }
         let expires = self.now + message.kept_for().unwrap_or(self.config.kept_for);
@@ -184,6 +187,7 @@ impl Hub {
             self.set_reach(&device, *reach);
             self.mail.insert(delivery, id, device, *reach);
         }
+        let target = message.target().clone();
         let record = Record::Downstream {
             sender: sender.clone(),
             message_id: message_id.clone(),
@@ -194,6 +198,7 @@ impl Hub {
         let accepting = Accepting {
             sender,
             message_id,
+            target,
             token,
             canonical,
         };
@@ -214,6 +219,7 @@ impl Hub {
         let pending = self.arrivals.remove(&arrival).ok_or(Gone)?;
         self.command(Command::Nack {
             message_id: pending.message_id,
+            target: pending.message.target().clone(),
             token: pending.token,
             code,
             description: description.into(),
@@ -231,6 +237,7 @@ impl Hub {
         let Accepting {
             sender,
             message_id,
+            target,
             token,
             canonical,
         } = accepting;
@@ -245,6 +252,7 @@ impl Hub {
         self.command(Command::Ack {
             sender,
             message_id,
+            target,
             token,
             canonical,
         });
@@ -257,15 +265,16 @@ impl Hub {
         for copy in self.mail.copies_of(id) {
             self.take_copy(copy);
         }
-        self.nack(accepting.message_id, accepting.token, "");
+        self.nack(accepting.message_id, &accepting.target, accepting.token, "");
     }
 
-    fn nack(&mut self, message_id: MessageId, token: AnswerToken, description: &str) {
+    fn nack(&mut self, message_id: MessageId, target: &Target, token: AnswerToken, why: &str) {
         self.command(Command::Nack {
             message_id,
+            target: target.clone(),
             token,
             code: NackCode::ServiceUnavailable,
-            description: description.to_owned(),
+            description: why.to_owned(),
         });
     }
 }

@@ -55,6 +55,13 @@ pub enum HubEvent {
         /// Here it is back.
         message: Upstream,
     },
+    /// No connection takes a message from a device now: it waits.
+    UpstreamWaits {
+        /// For whom.
+        sender: SenderId,
+        /// What.
+        message: Upstream,
+    },
     /// A message from a device was given to a connection.
     UpstreamSent {
         /// Which one.

@@ -95,13 +95,17 @@ impl Hub {
     pub(super) fn upstream_stored(&mut self, number: u64) {
         if let Some(entry) = self.upstreams.get(&number) {
             let (sender, message) = (entry.sender.clone(), entry.message.clone());
-            let accepted = HubEvent::Accepted {
+            let may_wait = entry.expires > self.now;
+            self.emit(HubEvent::Accepted {
                 sender: sender.clone(),
-                message,
-            };
-            self.emit(accepted);
+                message: message.clone(),
+            });
             self.wait(number);
             self.pump(&sender);
+            let of = self.senders.get(&sender);
+            if may_wait && of.is_some_and(|of| of.waiting.contains(&number)) {
+                self.emit(HubEvent::UpstreamWaits { sender, message });
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use ccs_proto::message::{Downstream, NackCode, RegistrationToken, Target};
 use ccs_proto::{Blocked, ServerEvent};
 use futures_util::future::join;
 
-use crate::cancel_client::dropped_after;
+use crate::cancel::Cancel;
 use crate::ends::{ack_all, answered, client_config, downstream, event, message, pair, window_of};
 use crate::link::Link;
 use crate::runtime::{Run, spawn};
@@ -139,7 +139,7 @@ pub async fn a_broadcast_that_rests_is_not_in_the_way<R: Run, L: Link<R>>() {
     let (client, _incoming, peer, mut events) = pair::<R, L>(window_of(1)).await;
     let mut broadcast = client.broadcast(greeting(), tokens(2));
     // The first is on its way, the second waits for a place.
-    assert!(dropped_after(1, broadcast.next()).await.is_none());
+    assert!(Cancel::after(1).of(broadcast.next()).await.is_none());
     let answering = async {
         for _ in 0..2 {
             let (_, token) = downstream(&mut events).await;

@@ -2,10 +2,9 @@
 //! lost or doubled.
 
 use std::collections::BTreeSet;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Mutex;
-use std::task::Poll;
 
 use ccs_proto::driver::{
     Client, Config, ConnectError, Endpoint, Event, Incoming, Peer, PeerEvents, SendError, Verdict,
@@ -17,6 +16,7 @@ use ccs_tls::Trust;
 use futures_util::future::{Either, join, select};
 
 use crate::broadcast::tokens;
+use crate::cancel::{Cancel, at_each_await};
 use crate::endpoints::{arrival, config, endpoint};
 use crate::ends::{
     ack_all, capacity, client_config, client_over, closed, downstream, login_over, message, pair,
@@ -24,25 +24,6 @@ use crate::ends::{
 };
 use crate::link::Link;
 use crate::runtime::{Run, spawn};
-
-/// Polls a future so many times, each time that it is woken, and then drops it. `None` if it was not done by then.
-pub async fn dropped_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    poll_fn(|cx| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            // The last of them is not waited for.
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
 
 /// The connection still takes a message each way.
 pub async fn still_works(
@@ -82,20 +63,19 @@ where
         sent.expect("accepted");
         known.lock().expect("whole").push(format!("d-{n}"));
     };
-    let mut completed = false;
-    let mut polls = 0;
-    while !completed {
+    at_each_await(async |cancel| {
+        let n = cancel.number();
         // In the way of the first: so that it waits for a place, too.
-        let ahead = client.try_send(message(1_000 + polls)).expect("a place");
-        let ahead = async { note(1_000 + polls, ahead.await.map(drop)) };
-        let send = send(client.clone(), polls);
-        let send = async { note(polls, send.await) };
-        completed = dropped_after(polls, join(send, ahead)).await.is_some();
+        let ahead = client.try_send(message(1_000 + n)).expect("a place");
+        let ahead = async { note(1_000 + n, ahead.await.map(drop)) };
+        let send = send(client.clone(), n);
+        let send = async { note(n, send.await) };
+        let done = cancel.of(join(send, ahead)).await.is_some();
         // Until what was handed over is answered there is no place.
         capacity(&client, 1).await;
-        polls += 1;
-        assert!(polls < 100, "it is never done");
-    }
+        done
+    })
+    .await;
     client.close().await.expect("in order");
     while let Some(event) = incoming.next().await {
         match event {
@@ -119,7 +99,7 @@ where
 }
 
 /// Acks every message until the end, and says which there were.
-async fn ids_acked(peer: Peer, mut events: PeerEvents) -> Vec<String> {
+pub async fn ids_acked(peer: Peer, mut events: PeerEvents) -> Vec<String> {
     let mut ids = Vec::new();
     while let Some(event) = events.next().await {
         if let ServerEvent::Downstream {
@@ -151,16 +131,19 @@ pub async fn the_answer_to_a_tried_send_may_be_dropped_anywhere<R: Run, L: Link<
     let (client, mut incoming, peer, events) = pair::<R, L>(window_of(1)).await;
     let arrived = spawn::<R, _>(ids_acked(peer, events));
     let mut results = Vec::new();
-    for polls in 0.. {
-        let answer = client.try_send(message(polls)).expect("a place");
-        let result = dropped_after(polls, answer).await;
+    at_each_await(async |cancel| {
+        let n = cancel.number();
+        let answer = client.try_send(message(n)).expect("a place");
+        let result = cancel.of(answer).await;
         capacity(&client, 1).await;
+        let done = result.is_some();
         if let Some(result) = result {
             result.expect("accepted");
-            results.push(format!("d-{polls}"));
-            break;
+            results.push(format!("d-{n}"));
         }
-    }
+        done
+    })
+    .await;
     client.close().await.expect("in order");
     while let Some(event) = incoming.next().await {
         if let Event::Answered { message_id, result } = event {
@@ -180,23 +163,25 @@ pub async fn a_broadcast_may_rest_anywhere<R: Run, L: Link<R>>() {
     let arrived = spawn::<R, _>(ids_acked(peer, events));
     let mut broadcast = client.broadcast(Downstream::to("nobody"), tokens(50));
     let mut outcomes = BTreeSet::new();
-    let mut polls = 0;
-    loop {
-        // One poll does something; none does nothing.
-        match dropped_after(polls % 4, broadcast.next()).await {
-            Some(Some((token, outcome))) => {
+    // One `next` after the other is dropped ever later, and starts anew when one was done.
+    while outcomes.len() < 50 {
+        at_each_await(async |cancel| {
+            let outcome = cancel.of(broadcast.next()).await;
+            let done = outcome.is_some();
+            if let Some(Some((token, outcome))) = outcome {
                 outcome.expect("accepted");
                 assert!(outcomes.insert(token), "one outcome a token");
             }
-            Some(None) => break,
-            None if polls % 4 == 0 => {}
             // Others have a turn, as they would in a loop that selects.
-            None => capacity_or_turn(&client).await,
-        }
-        polls += 1;
+            drop(Cancel::after(2).of(client.reserve()).await);
+            done
+        })
+        .await;
     }
+    assert!(broadcast.next().await.is_none());
     let all: BTreeSet<RegistrationToken> = tokens(50).collect();
     assert_eq!(outcomes, all);
+    assert_eq!(client.capacity(), 3);
     drop(broadcast);
     client.close().await.expect("in order");
     assert_eq!(arrived.await.len(), 50, "none was sent twice");
@@ -204,19 +189,14 @@ pub async fn a_broadcast_may_rest_anywhere<R: Run, L: Link<R>>() {
     assert!(matches!(end, Some(Event::Closed(Ok(())))), "{end:?}");
 }
 
-/// Gives a place back at once, if there is one.
-async fn capacity_or_turn(client: &Client) {
-    drop(dropped_after(2, client.reserve()).await);
-}
-
 pub async fn waiting_for_an_event_may_be_dropped_anywhere<R: Run, L: Link<R>>() {
     let (client, mut incoming, peer, mut events) = pair::<R, L>(client_config()).await;
-    for polls in 0..20 {
-        let id = format!("u-{polls}");
-        let sending = peer.send(upstream(polls));
-        let waiting = dropped_after(polls % 4, incoming.next());
-        let (sent, event) = join(sending, waiting).await;
+    at_each_await(async |cancel| {
+        let n = cancel.number();
+        let waiting = cancel.of(incoming.next());
+        let (event, sent) = join(waiting, peer.send(upstream(n))).await;
         sent.expect("sent");
+        let done = event.is_some();
         let event = match event {
             Some(event) => event,
             None => incoming.next().await,
@@ -224,55 +204,70 @@ pub async fn waiting_for_an_event_may_be_dropped_anywhere<R: Run, L: Link<R>>() 
         let Some(Event::Upstream(message)) = event else {
             panic!("{event:?}");
         };
-        assert_eq!(message.message_id().as_str(), id);
+        assert_eq!(message.message_id().as_str(), format!("u-{n}"));
         message.ack().expect("open");
-    }
+        done
+    })
+    .await;
     still_works(&client, &mut incoming, &peer, &mut events).await;
 }
 
-pub async fn waiting_for_the_login_or_the_end_may_be_dropped_anywhere<R: Run, L: Link<R>>() {
-    for polls in 0.. {
+pub async fn waiting_for_the_login_may_be_dropped_anywhere<R: Run, L: Link<R>>() {
+    at_each_await(async |cancel| {
         let (near, far) = L::connect().await;
         let (client, mut incoming, driver) = client_over::<R, _>(client_config(), near);
         spawn::<R, _>(driver).forget();
-        let waiting = {
-            let client = client.clone();
-            async move {
-                let bound = client.bound().await;
-                bound.is_ok()
-            }
-        };
+        let waiting = cancel.of(client.bound());
         let login = peer_over::<R, _>(ServerConfig::default(), far);
-        let (bound, (peer, mut events)) = join(dropped_after(polls, waiting), login).await;
+        let (bound, (peer, mut events)) = join(waiting, login).await;
         assert_eq!(client.bound().await, Ok(()));
-        assert_eq!(dropped_after(1, client.closed()).await, None);
         still_works(&client, &mut incoming, &peer, &mut events).await;
-        if bound.is_some() {
-            break;
-        }
-    }
+        bound.is_some()
+    })
+    .await;
+}
+
+/// Who waits for the end does not bring it about, and who gave up waiting can wait again.
+pub async fn waiting_for_the_end_may_be_dropped_anywhere<R: Run, L: Link<R>>() {
+    at_each_await(async |cancel| {
+        let (client, mut incoming, peer, mut events) = pair::<R, L>(client_config()).await;
+        let talking = async {
+            still_works(&client, &mut incoming, &peer, &mut events).await;
+            peer.close();
+            assert_eq!(client.closed().await, Ok(()));
+        };
+        let (end, ()) = join(cancel.of(client.closed()), talking).await;
+        assert_eq!(client.closed().await, Ok(()));
+        assert_eq!(closed(&mut incoming).await, Ok(()));
+        end.is_some()
+    })
+    .await;
 }
 
 /// A close that is not waited for is a close all the same.
 pub async fn closing_may_be_dropped_anywhere<R: Run, L: Link<R>>() {
-    for polls in 1.. {
+    at_each_await(async |cancel| {
         let (client, mut incoming, peer, events) = pair::<R, L>(client_config()).await;
         let answer = client.try_send(message(1)).expect("a place");
         let acks = spawn::<R, _>(ack_all(peer, events));
-        let result = dropped_after(polls, client.close()).await;
+        let result = cancel.of(client.close()).await;
         answer.await.expect("what was accepted is sent");
+        if !cancel.polls() {
+            // Nobody has asked for it yet.
+            client.send(message(2)).await.expect("accepted");
+            client.close().await.expect("in order");
+        }
         assert_eq!(closed(&mut incoming).await, Ok(()));
         assert_eq!(client.closed().await, Ok(()));
-        assert_eq!(acks.await, 1);
-        if result.is_some() {
-            break;
-        }
-    }
+        assert_eq!(acks.await, if cancel.polls() { 1 } else { 2 });
+        result.is_some()
+    })
+    .await;
 }
 
 /// Dropping the driver is a cut: everybody is told, and what arrived is known to be unknown.
 pub async fn a_driver_may_be_dropped_anywhere<R: Run, L: Link<R>>() {
-    for polls in 0.. {
+    at_each_await(async |cancel| {
         let (near, far) = L::connect().await;
         let (client, mut incoming, driver) = client_over::<R, _>(client_config(), near);
         let endpoint = spawn::<R, _>(async move {
@@ -288,22 +283,21 @@ pub async fn a_driver_may_be_dropped_anywhere<R: Run, L: Link<R>>() {
         let talk = async {
             client.bound().await?;
             let sent = client.send(message(1));
-            let _ = dropped_after(2, sent).await;
+            let _ = Cancel::after(2).of(sent).await;
             client.close().await
         };
-        let driven = dropped_after(polls, driver);
-        let (driven, talked) = join(driven, talk).await;
+        let (driven, talked) = join(cancel.of(driver), talk).await;
         let end = closed(&mut incoming).await;
         assert_eq!(end.is_ok(), driven.is_some(), "{end:?}");
         assert_eq!(talked.is_ok(), driven.is_some(), "{talked:?}");
-        let (acked, end) = endpoint.await;
+        let (acked, far_end) = endpoint.await;
         assert!(acked <= 1);
         if driven.is_some() {
-            assert_eq!((acked, end), (1, Ok(())));
-            break;
+            assert_eq!((acked, far_end), (1, Ok(())));
         }
-        assert!(polls < 200, "it is never done");
-    }
+        driven.is_some()
+    })
+    .await;
 }
 
 /// Whatever came of it, the endpoint lets the next one in.
@@ -312,23 +306,22 @@ where
     F: Future<Output = Result<T, ConnectError>>,
 {
     let (mut endpoint, port) = endpoint::<R>(ServerConfig::default()).await;
-    for polls in 0.. {
+    at_each_await(async |cancel| {
         let accepting = async {
             loop {
                 drop(arrival(&mut endpoint).await);
             }
         };
-        let connecting = dropped_after(polls, connect(config(port)));
+        let connecting = cancel.of(connect(config(port)));
         let connected = match select(pin!(connecting), pin!(accepting)).await {
             Either::Left((connected, _)) => connected,
             Either::Right((never, _)) => never,
         };
-        if let Some(connected) = connected {
-            drop(connected.expect("logged in"));
-            break;
-        }
-        assert!(polls < 200, "it is never done");
-    }
+        let done = connected.is_some();
+        drop(connected.map(|connected| connected.expect("logged in")));
+        done
+    })
+    .await;
     let (client, mut incoming, peer, mut events) = logged_in_after(&mut endpoint, port).await;
     still_works(&client, &mut incoming, &peer, &mut events).await;
 }

@@ -6,8 +6,11 @@ mod admission;
 mod authority;
 mod broadcast;
 mod by_hand;
+mod cancel;
+mod cancel_cases;
 mod cancel_client;
 mod cancel_endpoint;
+mod cancel_service;
 mod certificates;
 mod cross;
 mod draining;
@@ -147,7 +150,8 @@ suite! {
             the_answer_to_a_tried_send_may_be_dropped_anywhere
             a_broadcast_may_rest_anywhere
             waiting_for_an_event_may_be_dropped_anywhere
-            waiting_for_the_login_or_the_end_may_be_dropped_anywhere
+            waiting_for_the_login_may_be_dropped_anywhere
+            waiting_for_the_end_may_be_dropped_anywhere
             closing_may_be_dropped_anywhere
             a_driver_may_be_dropped_anywhere;
         cancel_endpoint:
@@ -192,13 +196,22 @@ suite! {
             each_kind_has_its_handler_and_a_panic_or_a_hang_is_a_try
             a_dropped_send_is_taken_back_and_one_that_was_submitted_is_not
             a_shutdown_finishes_what_it_has_and_tells_what_is_left
-            dropping_every_handle_ends_the_service_in_order;
+            dropping_every_handle_ends_the_service_in_order
+            one_that_only_waits_for_events_rests_while_a_message_waits;
         cancel_client:
             connecting_may_be_dropped_anywhere
             connecting_by_hand_may_be_dropped_anywhere;
         cancel_endpoint:
             accepting_may_be_dropped_anywhere
             binding_may_be_dropped_anywhere;
+        cancel_service:
+            a_send_of_a_service_may_be_dropped_anywhere
+            a_submission_may_be_dropped_anywhere
+            waiting_for_a_delivery_may_be_dropped_anywhere
+            waiting_for_an_event_of_a_service_may_be_dropped_anywhere
+            waiting_for_the_end_of_a_service_may_be_dropped_anywhere
+            a_shutdown_may_be_dropped_anywhere
+            a_driver_of_a_service_may_be_dropped_anywhere;
     }
     real_time {
         flow: twenty_thousand_messages_go_each_way_at_once;

@@ -15,10 +15,10 @@ use crate::runtime::{Run, spawn};
 use crate::script::Script;
 
 /// What a short time of silence may take: a few reads, a few timers, and some for sockets that hesitate.
-const ENOUGH: usize = 100;
+pub const ENOUGH: usize = 100;
 
 /// The output, and how often it was asked for.
-async fn polls<T>(future: impl Future<Output = T>) -> (T, usize) {
+pub async fn polls<T>(future: impl Future<Output = T>) -> (T, usize) {
     let mut future = pin!(future);
     let mut polls = 0;
     let output = poll_fn(|cx| {

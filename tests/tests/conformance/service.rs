@@ -14,13 +14,14 @@ use ccs_proto::{ServerConfig, ServerEvent};
 use futures_util::future::{join, join_all};
 
 use crate::endpoints::{arrival, config, endpoint};
-use crate::ends::{downstream, message, start};
+use crate::ends::{SHORT, downstream, message, start};
+use crate::one_task::{ENOUGH, polls};
 use crate::runtime::Run;
 
 const MESSAGES: usize = 300;
 
 /// A service that does not wait long for anything.
-fn hasty<R: Run>(port: u16) -> StartConfig<R> {
+pub fn hasty<R: Run>(port: u16) -> StartConfig<R> {
     let mut start = StartConfig::new(config(port));
     let soon = Backoff::new(Duration::from_millis(1), Duration::from_millis(20));
     start.session.retry = soon;
@@ -29,7 +30,7 @@ fn hasty<R: Run>(port: u16) -> StartConfig<R> {
     start
 }
 
-async fn started<R: Run>(
+pub async fn started<R: Run>(
     start: impl FnOnce(&mut StartConfig<R>),
 ) -> (Service, Inbound, Endpoint<R>, Peer, PeerEvents) {
     let (mut endpoint, port) = endpoint::<R>(ServerConfig::default()).await;
@@ -41,7 +42,7 @@ async fn started<R: Run>(
 }
 
 /// The next delivery; what else there is to see is passed over.
-async fn delivery(inbound: &mut Inbound) -> Handling {
+pub async fn delivery(inbound: &mut Inbound) -> Handling {
     loop {
         match inbound.next().await {
             Some(ServiceEvent::Delivery(handling)) => return handling,
@@ -52,7 +53,7 @@ async fn delivery(inbound: &mut Inbound) -> Handling {
 }
 
 /// Waits until one of these is acked, and says which.
-async fn acked(events: &mut PeerEvents) -> String {
+pub async fn acked(events: &mut PeerEvents) -> String {
     loop {
         match events.next().await {
             Some(ServerEvent::Acked(settled)) => return settled.message_id().as_str().to_owned(),
@@ -339,4 +340,28 @@ pub async fn dropping_every_handle_ends_the_service_in_order<R: Run>() {
             return end.expect("in order");
         }
     }
+}
+
+/// It leaves what devices send where it is, so that must not have it polled again and again.
+pub async fn one_that_only_waits_for_events_rests_while_a_message_waits<R: Run>() {
+    let (service, mut inbound, _endpoint, peer, mut events) = started::<R>(|start| {
+        start.connect.client.answer_timeout = SHORT;
+    })
+    .await;
+    // The message of the device is there before the answer to ours, which is told, and after which nothing happens.
+    peer.send(upstream("u-1", "x")).await.expect("open");
+    service.submit(message(1)).await.expect("taken");
+    let (_, token) = downstream(&mut events).await;
+    peer.ack(token, None).expect("open");
+    service.submit(message(2)).await.expect("taken");
+    let watching = async {
+        loop {
+            let event = inbound.next_event().await.expect("it goes on");
+            if matches!(event, SessionEvent::Disconnected { .. }) {
+                return;
+            }
+        }
+    };
+    let ((), count) = polls(watching).await;
+    assert!(count < ENOUGH, "{count} polls");
 }

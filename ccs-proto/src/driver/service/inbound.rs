@@ -26,7 +26,8 @@ pub enum ServiceEvent {
 /// A message or receipt to handle. Reads as what it carries.
 ///
 /// It is acked when the handler said [`ack`](Self::ack), and not before. One that is dropped without a word is tried again,
-/// as after [`retry`](Self::retry). Until one of a device is done with, no other of it comes.
+/// as after [`retry`](Self::retry); one that is dropped while the service is being shut down stays un-acked and comes again
+/// at the next start. Until one of a device is done with, no other of it comes.
 #[must_use = "what is dropped is tried again"]
 pub struct Handling {
     received: Received,
@@ -111,14 +112,15 @@ impl Inbound {
         Self { handle }
     }
 
-    /// The next one, or `None` after the last. Woken by an event and by a delivery; one task at a time is. Nothing is lost
-    /// when the future is dropped.
+    /// The next one, or `None` after the last. Woken by an event, by a delivery and by the end of the service; one task at
+    /// a time is. Nothing is lost when the future is dropped: a [`Handling`] that it did not give out yet is no try.
     pub async fn next(&mut self) -> Option<ServiceEvent> {
         poll_fn(|cx| self.poll(cx, true)).await
     }
 
     /// The next event, leaving what devices sent where it is: it is not acked, and comes again on another connection. For an
-    /// app server that only sends.
+    /// app server that only sends. Woken by an event and by the end of the service. Nothing is lost when the future is
+    /// dropped.
     pub async fn next_event(&mut self) -> Option<SessionEvent> {
         poll_fn(|cx| match self.poll(cx, false) {
             Poll::Ready(Some(ServiceEvent::Session(event))) => Poll::Ready(Some(event)),
@@ -144,7 +146,7 @@ impl Inbound {
                 let handling = Handling::new(delivery, Arc::clone(handle));
                 return (Poll::Ready(Some(ServiceEvent::Delivery(handling))), true);
             }
-            machine.wait_for_events(cx.waker());
+            machine.wait_for_events(cx.waker(), deliveries);
             (Poll::Pending, false)
         })
     }

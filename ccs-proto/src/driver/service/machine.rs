@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::super::shared::{Waking, remember};
 use super::super::waiters::Waiters;
-use super::orders::Orders;
+use super::orders::{Abandoned, Orders};
 use crate::message::MessageId;
 use crate::session::{DeliveryToken, Outbox, Session, SessionEvent, SessionFinished, Verdict};
 use crate::time::Time;
@@ -27,7 +27,9 @@ pub(crate) struct SessionMachine {
     pub(super) asked: VecDeque<Ask>,
     /// Events that concern nobody in particular.
     pub(super) events: Outbox<SessionEvent>,
-    pub(super) inbound: Option<Waker>,
+    inbound: Option<Waker>,
+    /// That task takes deliveries, too.
+    inbound_takes_deliveries: bool,
     /// Nobody takes events: they are dropped.
     pub(super) inbound_dropped: bool,
     /// Deliveries go to handlers.
@@ -48,6 +50,7 @@ impl SessionMachine {
             asked: VecDeque::new(),
             events: Outbox::new(events, bytes),
             inbound: None,
+            inbound_takes_deliveries: false,
             inbound_dropped: false,
             routed,
             watching_end: Waiters::default(),
@@ -74,8 +77,27 @@ impl SessionMachine {
         self.orders.submit(now, &mut self.session);
     }
 
-    pub(super) fn wait_for_events(&mut self, waker: &Waker) {
+    pub(super) fn wait_for_events(&mut self, waker: &Waker, deliveries: bool) {
         remember(&mut self.inbound, waker);
+        self.inbound_takes_deliveries = deliveries && !self.routed;
+    }
+
+    /// Nobody waits for this message any more: it is taken back if it can be, and an outcome that nobody heard becomes
+    /// an event.
+    pub(super) fn abandon(&mut self, number: u64) {
+        match self.orders.abandon(number) {
+            Some(Abandoned::Under(id)) => self.asked.push_back(Ask::Cancel(id)),
+            Some(Abandoned::Settled(id, outcome)) => {
+                self.show(SessionEvent::Settled { id, outcome });
+            }
+            None => {}
+        }
+    }
+
+    fn show(&mut self, event: SessionEvent) {
+        if !self.inbound_dropped {
+            self.events.push(event.weight(), event);
+        }
     }
 
     /// Hands each event to whom it concerns.
@@ -105,9 +127,7 @@ impl SessionMachine {
                 SessionEvent::Ended => continue,
                 other => other,
             };
-            if !self.inbound_dropped {
-                self.events.push(rest.weight(), rest);
-            }
+            self.show(rest);
         }
     }
 
@@ -133,7 +153,8 @@ impl Waking for SessionMachine {
         if self.inbound_dropped {
             self.events.take_all();
         }
-        let deliveries = !self.routed && self.session.has_deliveries();
+        // Who leaves them where they are must not be woken by them, or he never rests.
+        let deliveries = self.inbound_takes_deliveries && self.session.has_deliveries();
         if deliveries || self.finished.is_some() || !self.events.is_empty() {
             self.woken.extend(self.inbound.take());
         }

@@ -127,8 +127,8 @@ impl Service {
     /// it takes, over retries and connections, to its time to live at most. Woken by its outcome and by the end of the
     /// service.
     ///
-    /// Dropping the future takes the message back, unless the endpoint may have it; then its outcome comes as
-    /// [`Settled`](crate::session::SessionEvent::Settled).
+    /// Dropping the future takes the message back, unless the endpoint may have it or the outcome is there already; then
+    /// that comes as [`Settled`](crate::session::SessionEvent::Settled).
     ///
     /// # Errors
     /// What was wrong with the message, what the endpoint had against it, or why it was given up; see [`SendError`].
@@ -137,8 +137,9 @@ impl Service {
     }
 
     /// Hands a message over, and waits only until the service has it: from then on it is sent, whoever is gone. Its outcome
-    /// comes as [`Settled`](crate::session::SessionEvent::Settled), under the id that is returned. Woken by a place in the
-    /// queue; dropping the future before that means that nothing is sent.
+    /// comes as [`Settled`](crate::session::SessionEvent::Settled), under the id that is returned. Woken when it has
+    /// it, and by the end of the service. Dropping the future before that means that nothing is sent; afterwards the message
+    /// is sent all the same.
     ///
     /// # Errors
     /// Why it was not taken.
@@ -175,14 +176,15 @@ impl Service {
     }
 
     /// Ends the service in order, and waits until it is over: nothing new is taken, what was accepted is sent and its
-    /// answers are waited for, for `patience` at most. Gives what is left, in order. Dropping the future does not take the
-    /// shutdown back.
+    /// answers are waited for, for `patience` at most. Gives what is left, in order. Woken by the end. Dropping the future
+    /// does not take the shutdown back once it was polled, and loses nothing of what is left: see [`ended`](Self::ended).
     pub async fn shutdown(&self, patience: Duration) -> Vec<Left> {
         self.handle.ask(Ask::Shutdown(patience));
         self.ended().await
     }
 
-    /// Waits until the service is over, whoever ends it, and gives what is left. Dropping the future changes nothing.
+    /// Waits until the service is over, whoever ends it, and gives what is left; at once if it is, as often
+    /// as it is asked. Woken by the end. Dropping the future changes nothing.
     pub async fn ended(&self) -> Vec<Left> {
         let mut watch = Watch {
             handle: &self.handle,
@@ -220,11 +222,9 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.handle.shared.act(|machine| {
-            if let Some(id) = machine.orders.abandon(self.number) {
-                machine.asked.push_back(Ask::Cancel(id));
-            }
-        });
+        self.handle
+            .shared
+            .act(|machine| machine.abandon(self.number));
     }
 }
 

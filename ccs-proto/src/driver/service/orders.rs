@@ -41,7 +41,18 @@ enum Stage {
     Wanted(Option<Downstream>),
     /// The session has it under this id.
     Under(MessageId),
+    /// The session is done with it.
+    Settled(Box<(MessageId, Settlement)>),
     Done(Box<Result<Sent, SendError>>),
+}
+
+/// What is left of a message for which nobody waits any more.
+#[derive(Debug)]
+pub(super) enum Abandoned {
+    /// The session has it, and may be asked for it back.
+    Under(MessageId),
+    /// Its outcome is there, and nobody has heard it.
+    Settled(MessageId, Settlement),
 }
 
 /// All of them, in the order in which they were asked for.
@@ -86,6 +97,13 @@ impl Orders {
                 stage: Stage::Done(result),
                 ..
             }) => Poll::Ready(*result),
+            Some(Order {
+                stage: Stage::Settled(settled),
+                ..
+            }) => {
+                let (id, outcome) = *settled;
+                Poll::Ready(result(id, outcome))
+            }
             Some(mut waiting) => {
                 remember(&mut waiting.waker, cx.waker());
                 self.orders.insert(number, waiting);
@@ -96,16 +114,19 @@ impl Orders {
         }
     }
 
-    /// Nobody waits for it any more. Gives the id under which the session has it, if it has; not where the session was
-    /// to keep it anyway.
-    pub(super) fn abandon(&mut self, number: u64) -> Option<MessageId> {
+    /// Nobody waits for it any more. Gives what there is to see to: nothing where the session does not have it, or was to
+    /// keep it anyway.
+    pub(super) fn abandon(&mut self, number: u64) -> Option<Abandoned> {
         let order = self.orders.remove(&number)?;
         self.line.retain(|other| *other != number);
-        let Stage::Under(id) = order.stage else {
-            return None;
-        };
-        self.by_id.remove(&id);
-        (order.goal == Goal::Settled).then_some(id)
+        match order.stage {
+            Stage::Under(id) => {
+                self.by_id.remove(&id);
+                (order.goal == Goal::Settled).then_some(Abandoned::Under(id))
+            }
+            Stage::Settled(settled) => Some(Abandoned::Settled(settled.0, settled.1)),
+            Stage::Wanted(_) | Stage::Done(_) => None,
+        }
     }
 
     /// Gives the session as many of those in line as it takes.
@@ -138,7 +159,7 @@ impl Orders {
                 Err(SubmitError::ShuttingDown(back)) => SendError::ShuttingDown(back),
                 Err(SubmitError::Invalid(invalid)) => SendError::Invalid(invalid),
             };
-            self.finish(number, Err(refused));
+            self.finish(number, done(Err(refused)));
             self.line.pop_front();
         }
     }
@@ -155,7 +176,7 @@ impl Orders {
                 message_id: id.clone(),
                 canonical: None,
             };
-            self.finish(number, Ok(sent));
+            self.finish(number, done(Ok(sent)));
         }
         true
     }
@@ -164,7 +185,8 @@ impl Orders {
         let Some(number) = self.by_id.remove(id) else {
             return false;
         };
-        self.finish(number, Err(SendError::NotStored(Box::new(message))));
+        let error = SendError::NotStored(Box::new(message));
+        self.finish(number, done(Err(error)));
         true
     }
 
@@ -177,22 +199,7 @@ impl Orders {
         let Some(number) = self.by_id.remove(id) else {
             return Err(outcome);
         };
-        let message_id = id.clone();
-        self.finish(
-            number,
-            match outcome {
-                Settlement::Acked { canonical } => Ok(Sent {
-                    message_id,
-                    canonical,
-                }),
-                Settlement::Refused(refused) => Err(SendError::Refused {
-                    message_id,
-                    refused,
-                }),
-                Settlement::Expired => Err(SendError::Expired(message_id)),
-                Settlement::Dead(reason) => Err(SendError::Dead { message_id, reason }),
-            },
-        );
+        self.finish(number, Stage::Settled(Box::new((id.clone(), outcome))));
         Ok(())
     }
 
@@ -212,18 +219,38 @@ impl Orders {
                 },
                 _ => continue,
             };
-            self.finish(number, Err(error));
+            self.finish(number, done(Err(error)));
         }
     }
 
-    fn finish(&mut self, number: u64, result: Result<Sent, SendError>) {
+    fn finish(&mut self, number: u64, stage: Stage) {
         if let Some(order) = self.orders.get_mut(&number) {
-            order.stage = Stage::Done(Box::new(result));
+            order.stage = stage;
             self.woken.extend(order.waker.take());
         }
     }
 
     pub(super) fn take_woken(&mut self) -> Vec<Waker> {
         std::mem::take(&mut self.woken)
+    }
+}
+
+fn done(result: Result<Sent, SendError>) -> Stage {
+    Stage::Done(Box::new(result))
+}
+
+/// An outcome as the sender hears it.
+fn result(message_id: MessageId, outcome: Settlement) -> Result<Sent, SendError> {
+    match outcome {
+        Settlement::Acked { canonical } => Ok(Sent {
+            message_id,
+            canonical,
+        }),
+        Settlement::Refused(refused) => Err(SendError::Refused {
+            message_id,
+            refused,
+        }),
+        Settlement::Expired => Err(SendError::Expired(message_id)),
+        Settlement::Dead(reason) => Err(SendError::Dead { message_id, reason }),
     }
 }
