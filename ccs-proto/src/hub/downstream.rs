@@ -151,6 +151,8 @@ impl Hub {
         acceptance: Acceptance,
     ) -> Result<(), Gone> {
         self.tick(now);
+        // What has had its time is not delivered, although nobody has looked since.
+        self.run_due();
         let Pending {
             sender,
             message_id,

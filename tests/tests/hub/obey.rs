@@ -16,6 +16,7 @@ impl World {
                 message_id,
                 token,
                 canonical,
+                ..
             } => {
                 let given = self
                     .end_of(token.connection())

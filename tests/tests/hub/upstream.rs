@@ -29,6 +29,17 @@ fn a_message_is_accepted_and_sent_when_it_is_stored() {
 }
 
 #[test]
+fn a_message_that_no_connection_takes_now_waits_and_is_told_to() {
+    let mut world = World::with(|config| config.limits.upstream_window = 1);
+    world.submit("a");
+    assert_eq!(world.log(), ["accepted a", "waits a"]);
+    world.log_in();
+    assert_eq!(world.log(), ["sent 1:a"]);
+    world.submit("b");
+    assert_eq!(world.log(), ["accepted b", "waits b"]);
+}
+
+#[test]
 fn a_message_that_cannot_be_stored_comes_back() {
     let mut world = World::new();
     world.log_in();

@@ -85,6 +85,26 @@ fn a_message_waits_for_four_weeks_if_it_does_not_say() {
 }
 
 #[test]
+fn what_has_had_its_time_is_not_delivered_although_nobody_has_looked_since() {
+    for by_message in [false, true] {
+        let mut world = away(World::new());
+        world.send_message(1, "a", message().time_to_live(seconds(10)));
+        world.decides = false;
+        world.send(1, "b");
+        world.now = world.now + seconds(10);
+        if by_message {
+            world.reach.clear();
+            world.accept("phone-1");
+            assert_eq!(world.got, ["phone-1:b"]);
+        } else {
+            world.set_reach("phone-1", Reach::Online);
+            assert!(world.got.is_empty());
+        }
+        assert!(world.log().contains(&"expired phone-1:a".to_owned()));
+    }
+}
+
+#[test]
 fn a_message_on_its_way_does_not_expire_but_given_back_it_does() {
     let mut world = World::new();
     world.log_in();

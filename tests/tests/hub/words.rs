@@ -46,6 +46,7 @@ pub fn hub(event: &HubEvent) -> String {
             format!("accepted {}", of(sender, message.message_id().as_str()))
         }
         HubEvent::NotStored { message, .. } => format!("not stored {}", message.message_id()),
+        HubEvent::UpstreamWaits { message, .. } => format!("waits {}", message.message_id()),
         HubEvent::UpstreamSent {
             connection,
             message,
