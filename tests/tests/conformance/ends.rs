@@ -145,9 +145,17 @@ pub async fn ack_all(peer: Peer, mut events: PeerEvents) -> usize {
 
 /// The next downstream message, with the right to answer it.
 pub async fn downstream(events: &mut PeerEvents) -> (Downstream, AnswerToken) {
+    match downstream_event(events).await {
+        ServerEvent::Downstream { message, token, .. } => (message, token),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same, as the event that it is.
+pub async fn downstream_event(events: &mut PeerEvents) -> ServerEvent {
     loop {
         match events.next().await {
-            Some(ServerEvent::Downstream { message, token, .. }) => return (message, token),
+            Some(event @ ServerEvent::Downstream { .. }) => return event,
             Some(ServerEvent::Closed(end)) => panic!("closed: {end:?}"),
             Some(_) => {}
             None => panic!("nothing more comes"),

@@ -22,6 +22,7 @@ mod link;
 mod login;
 mod names;
 mod one_task;
+mod peers;
 mod runtime;
 mod script;
 mod secrets;
@@ -126,6 +127,9 @@ suite! {
             a_message_permitted_before_it_began_to_drain_was_not_sent
             a_drained_connection_ends_in_order_when_nothing_is_open
             what_came_back_goes_out_on_another_connection;
+        peers:
+            a_hub_answers_and_sends_by_its_connections
+            an_ack_that_comes_too_late_is_given_on_the_next_connection;
         ending:
             closing_waits_for_answers_and_takes_acks_until_then
             the_stream_ends_in_order_when_every_handle_is_dropped
