@@ -61,6 +61,28 @@ impl Job for Events {
     }
 }
 
+/// The other half of [`Events`]: acks to bytes, a whole corpus in one go.
+pub struct AckBytes(Events);
+
+impl AckBytes {
+    pub fn new(corpus: Rc<Corpus>, chunk: usize) -> Self {
+        let mut job = Self(Events::new(corpus, chunk));
+        job.tidy();
+        job
+    }
+}
+
+impl Job for AckBytes {
+    fn run(&mut self) -> usize {
+        self.0.tidy();
+        self.0.tokens.len()
+    }
+
+    fn tidy(&mut self) {
+        self.0.run();
+    }
+}
+
 /// Bytes of upstream messages to typed events to bytes of acks, written after each read.
 pub struct Acks {
     corpus: Rc<Corpus>,

@@ -107,3 +107,23 @@ pub fn write_raw(corpus: Rc<Corpus>) -> impl Job {
         written
     }
 }
+
+/// An ack's JSON, to bytes that are no stanza yet.
+pub fn write_ack(corpus: Rc<Corpus>) -> impl Job {
+    let messages = owned(&corpus);
+    let mut out = Vec::new();
+    move || {
+        let mut written = 0;
+        for message in &messages {
+            out.clear();
+            serde_json::to_writer(&mut out, &Ack::of(message)).expect("JSON");
+            written += std::hint::black_box(&out).len();
+        }
+        written
+    }
+}
+
+pub fn owned(corpus: &Corpus) -> Vec<Owned> {
+    let read = |sample: &Sample| serde_json::from_str(&sample.body).expect("JSON");
+    corpus.samples.iter().map(read).collect()
+}

@@ -8,7 +8,7 @@ use quick_xml::Reader;
 use quick_xml::escape::{escape, resolve_predefined_entity};
 use quick_xml::events::Event;
 
-use super::json::{Ack, Owned, Request, owned_data};
+use super::json::{Ack, Owned, Request, owned, owned_data};
 use crate::corpus::Corpus;
 use crate::job::Job;
 
@@ -66,6 +66,14 @@ fn ack_stanza(message: &Owned) -> String {
 fn stanza(json: &str) -> String {
     let text = escape(json);
     format!("<message><gcm xmlns=\"google:mobile:data\">{text}</gcm></message>")
+}
+
+pub fn acks(corpus: Rc<Corpus>) -> impl Job {
+    let messages = owned(&corpus);
+    move || {
+        let acks = messages.iter().map(ack_stanza);
+        acks.map(|ack| std::hint::black_box(ack).len()).sum()
+    }
 }
 
 /// Owned downstream messages to bytes.
