@@ -10,7 +10,7 @@ use ccs_tokio::proto::message::Target;
 use clap::Args;
 
 use crate::exit::Failure;
-use crate::login::LoginArgs;
+use crate::login::{LoginArgs, Waiting};
 use crate::message_args::MessageArgs;
 use crate::ndjson::Line;
 use crate::sending::Sending;
@@ -41,7 +41,7 @@ pub async fn run(args: BroadcastArgs) -> Result<(), Failure> {
     // Each copy gets its own target.
     let message = args.message.message(Target::Token("".into()))?;
     let timeout = Duration::from_secs(args.timeout);
-    let mut sending = Sending::new(args.login.start()?, timeout);
+    let mut sending = Sending::new(args.login.start(Waiting::RetryFor)?, timeout);
     let total = tokens.len();
     let mut progress = Progress::new(total);
     for token in tokens {

@@ -3,17 +3,18 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use ccs_tokio::proto::message::Receipt;
 use ccs_tokio::proto::session::{DeadMessage, Received, SessionEvent};
-use ccs_tokio::{Data, Handling, Inbound, ServiceEvent, Upstream};
+use ccs_tokio::{Handling, Inbound, ServiceEvent};
 use clap::Args;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep_until};
 
 use crate::exit::Failure;
-use crate::login::LoginArgs;
+use crate::interrupts::Interrupts;
+use crate::login::{LoginArgs, Waiting};
 use crate::ndjson::Line;
+use crate::received;
 use crate::terminal::say;
 use crate::watch::Watch;
 
@@ -59,7 +60,7 @@ pub async fn run(args: ListenArgs) -> Result<(), Failure> {
             () = interrupts.next() => Ok(()),
         }
     };
-    let (service, mut inbound, mut watch) = args.login.start()?;
+    let (service, mut inbound, mut watch) = args.login.start(Waiting::RetryFor)?;
     say("listening; an interrupt ends it");
     let end = tokio::select! {
         end = args.listen(&mut inbound, &mut watch) => end,
@@ -74,40 +75,6 @@ async fn at(until: Option<Instant>) {
     match until {
         Some(until) => sleep_until(until).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What asks the command to end: SIGINT and SIGTERM, or Ctrl-C where there are no signals.
-struct Interrupts {
-    #[cfg(unix)]
-    signals: [tokio::signal::unix::Signal; 2],
-}
-
-impl Interrupts {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            #[cfg(unix)]
-            signals: {
-                use tokio::signal::unix::{SignalKind, signal};
-                [
-                    signal(SignalKind::interrupt())?,
-                    signal(SignalKind::terminate())?,
-                ]
-            },
-        })
-    }
-
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        {
-            let [interrupt, terminate] = &mut self.signals;
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
     }
 }
 
@@ -130,7 +97,9 @@ impl ListenArgs {
                         SessionEvent::DeadLetter(dead)
                             if matches!(dead.message, DeadMessage::Received(_))
                     );
-                    watch.see(event)?;
+                    if let Some(line) = watch.see(event)? {
+                        line.print();
+                    }
                     count += u64::from(dead);
                 }
                 Some(_) => {}
@@ -143,8 +112,8 @@ impl ListenArgs {
     /// Prints the line and acks, or lets the command decide. Whether it is done with.
     async fn handle(&self, message: Handling) -> Result<bool, Failure> {
         let line = match &*message {
-            Received::Upstream(message) => upstream(message),
-            Received::Receipt(message) => receipt(message),
+            Received::Upstream(message) => received::upstream(message),
+            Received::Receipt(message) => received::receipt(message),
             _ => return Ok(false),
         };
         let handled = match &self.exec {
@@ -184,24 +153,4 @@ async fn execute(command: &str, line: &Line) -> Result<bool, Failure> {
         ));
     }
     Ok(status.success())
-}
-
-fn upstream(message: &Upstream) -> Line {
-    Line::new("upstream")
-        .with("from", message.from().as_str())
-        .with("message_id", message.message_id().as_str())
-        .maybe("category", message.category())
-        .json("data", message.data().map(Data::as_json))
-        .maybe("time_to_live", message.time_to_live())
-}
-
-fn receipt(receipt: &Receipt) -> Line {
-    Line::new("receipt")
-        .with("message_id", receipt.message_id().as_str())
-        .with(
-            "original_message_id",
-            receipt.original_message_id().as_str(),
-        )
-        .maybe("device", receipt.device().map(ToString::to_string))
-        .maybe("at", receipt.sent_at())
 }

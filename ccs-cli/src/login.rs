@@ -53,6 +53,15 @@ pub struct LoginArgs {
     trace: bool,
 }
 
+/// For how long a message waits that the endpoint does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// `--retry-for`.
+    RetryFor,
+    /// As long as it has to live.
+    TimeToLive,
+}
+
 /// A setting, and in words where it is from.
 struct Setting<T> {
     value: T,
@@ -61,7 +70,7 @@ struct Setting<T> {
 
 impl LoginArgs {
     /// Starts a service that connects and logs in, and goes on when connections are lost.
-    pub fn start(&self) -> Result<(Service, Inbound, Watch), Failure> {
+    pub fn start(&self, waiting: Waiting) -> Result<(Service, Inbound, Watch), Failure> {
         let folder = state::default_dir();
         let folder = folder.as_deref();
         let sender = self.sender(folder)?;
@@ -78,7 +87,10 @@ impl LoginArgs {
         config.client.tap = self.trace.then(trace::tap);
         let patience = Duration::from_secs(self.retry_for);
         let mut start = StartConfig::new(config);
-        start.session.give_up_after = Some(patience);
+        start.session.give_up_after = match waiting {
+            Waiting::RetryFor => Some(patience),
+            Waiting::TimeToLive => None,
+        };
         let (service, inbound) = Client::start(start);
         let hint = format!(
             "hint: the sender id is from {}, the key from {}; flags go before the environment, and that before what \

@@ -3,11 +3,16 @@
 mod broadcast;
 mod demo;
 mod exit;
+mod interrupts;
+mod lines;
 mod listen;
 mod login;
 mod message_args;
+mod message_line;
 mod ndjson;
 mod outcome;
+mod pipe;
+mod received;
 mod send;
 mod sending;
 mod serve;
@@ -43,6 +48,7 @@ enum Command {
     Listen(listen::ListenArgs),
     Send(send::SendArgs),
     Broadcast(broadcast::BroadcastArgs),
+    Pipe(pipe::PipeArgs),
     Completions(CompletionsArgs),
     /// Write the man pages into a folder
     #[command(hide = true)]
@@ -73,6 +79,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Listen(args) => listen::run(args).await,
         Command::Send(args) => send::run(args).await,
         Command::Broadcast(args) => broadcast::run(args).await,
+        Command::Pipe(args) => pipe::run(args).await,
         Command::Completions(args) => {
             clap_complete::generate(
                 args.shell,

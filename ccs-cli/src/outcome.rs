@@ -2,7 +2,7 @@
 
 use ccs_tokio::proto::driver::service::SendError;
 use ccs_tokio::proto::message::{MessageId, Nack, Retry};
-use ccs_tokio::proto::session::{DeadReason, Refused};
+use ccs_tokio::proto::session::{DeadReason, Refused, Settlement};
 use ccs_tokio::{ConnectionError, Sent};
 
 use crate::exit::Failure;
@@ -23,63 +23,80 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Prints the outcome of one message and counts it. `id` is the message's, if it had one of its own; `connected`: there
-    /// was a connection, so that a message whose outcome never came may have arrived.
+    /// The line of what became of one message, which is counted. `id` is the message's, if it had one of its own;
+    /// `connected`: there was a connection, so that a message whose outcome never came may have arrived.
     pub fn report(
         &mut self,
         id: Option<&MessageId>,
         to: &str,
         result: Result<Sent, SendError>,
         connected: bool,
-    ) {
-        let error = match result {
+    ) -> Line {
+        let (id, outcome) = match result {
             Ok(sent) => {
-                self.accepted += 1;
-                let canonical = sent.canonical.as_ref().map(ToString::to_string);
-                return answer("ack", Some(&sent.message_id), to)
-                    .maybe("canonical", canonical)
-                    .print();
+                let canonical = sent.canonical;
+                (sent.message_id, Settlement::Acked { canonical })
             }
-            Err(error) => error,
-        };
-        match error {
-            SendError::Refused {
+            Err(SendError::Refused {
                 message_id,
                 refused,
-            } => match refused {
-                Refused::Stanza(error) => {
-                    self.refused += 1;
-                    answer("nack", Some(&message_id), to)
-                        .with("error", error.condition.as_str())
-                        .with("description", error.text.as_deref().unwrap_or_default())
-                        .with("retry", retry(Retry::Never))
-                        .print();
-                }
-                Refused::Nack(nack) => self.nacked(&nack, to),
-                _ => self.gone(true, Some(&message_id), to),
-            },
-            SendError::Dead { message_id, reason } => self.dead(&message_id, to, reason, connected),
-            SendError::Expired(message_id) => {
-                self.expired += 1;
-                answer("expired", Some(&message_id), to).print();
-            }
-            SendError::Left {
+            }) => (message_id, Settlement::Refused(refused)),
+            Err(SendError::Expired(message_id)) => (message_id, Settlement::Expired),
+            Err(SendError::Dead { message_id, reason }) => (message_id, Settlement::Dead(reason)),
+            Err(SendError::Left {
                 message_id,
                 unknown,
-            } => self.gone(unknown, Some(&message_id), to),
+            }) => return self.gone(unknown, Some(&message_id), to),
+            Err(error) => return self.not_taken(id, to, error),
+        };
+        self.settled(&id, to, outcome, connected)
+    }
+
+    /// The same for a message that was taken over.
+    pub fn settled(
+        &mut self,
+        id: &MessageId,
+        to: &str,
+        outcome: Settlement,
+        connected: bool,
+    ) -> Line {
+        match outcome {
+            Settlement::Acked { canonical } => {
+                self.accepted += 1;
+                let canonical = canonical.as_ref().map(ToString::to_string);
+                answer("ack", Some(id), to).maybe("canonical", canonical)
+            }
+            Settlement::Refused(Refused::Stanza(error)) => {
+                self.refused += 1;
+                answer("nack", Some(id), to)
+                    .with("error", error.condition.as_str())
+                    .with("description", error.text.as_deref().unwrap_or_default())
+                    .with("retry", retry(Retry::Never))
+            }
+            Settlement::Refused(Refused::Nack(nack)) => self.nacked(&nack, to),
+            Settlement::Expired => {
+                self.expired += 1;
+                answer("expired", Some(id), to)
+            }
+            Settlement::Dead(reason) => self.dead(id, to, reason, connected),
+            _ => self.gone(true, Some(id), to),
+        }
+    }
+
+    /// A message that was not taken over.
+    pub fn not_taken(&mut self, id: Option<&MessageId>, to: &str, error: SendError) -> Line {
+        match error {
             SendError::ShuttingDown(message) | SendError::NotStored(message) => {
-                self.gone(false, message.message_id(), to);
+                self.unsent(message.message_id(), to)
             }
             error => {
                 self.wrong += 1;
-                answer("error", id, to)
-                    .with("error", error.to_string())
-                    .print();
+                answer("error", id, to).with("error", error.to_string())
             }
         }
     }
 
-    fn nacked(&mut self, nack: &Nack, to: &str) {
+    fn nacked(&mut self, nack: &Nack, to: &str) -> Line {
         self.refused += 1;
         answer("nack", Some(&nack.message_id), to)
             .with("error", nack.code.as_str())
@@ -88,38 +105,38 @@ impl Tally {
                 nack.description.as_deref().unwrap_or_default(),
             )
             .with("retry", retry(nack.code.retry()))
-            .print();
     }
 
-    fn dead(&mut self, id: &MessageId, to: &str, reason: DeadReason, connected: bool) {
+    fn dead(&mut self, id: &MessageId, to: &str, reason: DeadReason, connected: bool) -> Line {
         match reason {
             // Still refused when its time was up: the last refusal is its answer.
             DeadReason::Attempts { last, .. } | DeadReason::TooLate { last: Some(last) } => {
-                self.nacked(&last, to);
+                self.nacked(&last, to)
             }
             DeadReason::TooLate { last: None } => self.gone(connected, Some(id), to),
             DeadReason::EndsStreams { last, .. } => {
                 self.refused += 1;
                 let reason = last.to_string();
-                answer("dead", Some(id), to).with("reason", reason).print();
                 self.broken.get_or_insert(last);
+                answer("dead", Some(id), to).with("reason", reason)
             }
             _ => self.gone(true, Some(id), to),
         }
     }
 
     /// A message that was not sent, for sure.
-    pub fn unsent(&mut self, id: Option<&MessageId>, to: &str) {
+    pub fn unsent(&mut self, id: Option<&MessageId>, to: &str) -> Line {
         self.unsent += 1;
-        answer("unsent", id, to).print();
+        answer("unsent", id, to)
     }
 
-    fn gone(&mut self, may_have_arrived: bool, id: Option<&MessageId>, to: &str) {
+    /// A message of which no outcome came.
+    pub fn gone(&mut self, may_have_arrived: bool, id: Option<&MessageId>, to: &str) -> Line {
         if may_have_arrived {
             self.unknown += 1;
-            answer("unknown", id, to).print();
+            answer("unknown", id, to)
         } else {
-            self.unsent(id, to);
+            self.unsent(id, to)
         }
     }
 
@@ -131,10 +148,7 @@ impl Tally {
             });
             return Err(match (self.unknown, self.unsent) {
                 (0, 0) => failure,
-                (unknown, unsent) => failure.and(&format!(
-                    "{}: outcome unknown, send again with the same id; {unsent}: not sent",
-                    messages(unknown),
-                )),
+                (unknown, unsent) => failure.and(&without_outcome(unknown, unsent)),
             });
         }
         if let Some(broken) = self.broken {
@@ -156,13 +170,20 @@ impl Tally {
     }
 }
 
-fn answer(event: &str, id: Option<&MessageId>, to: &str) -> Line {
+/// Says how many messages have no outcome.
+pub fn without_outcome(unknown: u64, unsent: u64) -> String {
+    let unknown = messages(unknown);
+    format!("{unknown}: outcome unknown, send again with the same id; {unsent}: not sent")
+}
+
+/// A line about a message to a device.
+pub fn answer(event: &str, id: Option<&MessageId>, to: &str) -> Line {
     Line::new(event)
         .maybe("message_id", id.map(MessageId::as_str))
         .with("to", to)
 }
 
-fn messages(count: u64) -> String {
+pub fn messages(count: u64) -> String {
     match count {
         1 => "1 message".to_owned(),
         many => format!("{many} messages"),

@@ -1,19 +1,15 @@
 //! `ccs send`: one message, or many from stdin.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ccs_tokio::proto::Text;
-use ccs_tokio::proto::Tolerance;
-use ccs_tokio::proto::message::{FromAppServer, Refusal};
-use ccs_tokio::{Downstream, Notification};
+use ccs_tokio::Downstream;
 use clap::Args;
-use serde_json::value::RawValue;
-use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::exit::Failure;
-use crate::login::LoginArgs;
+use crate::lines::Lines;
+use crate::login::{LoginArgs, Waiting};
 use crate::message_args::{MessageArgs, TargetArgs};
+use crate::message_line;
 use crate::ndjson::Line;
 use crate::sending::Sending;
 
@@ -53,7 +49,7 @@ pub struct SendArgs {
 pub async fn run(args: SendArgs) -> Result<(), Failure> {
     let one = args.one()?;
     let timeout = Duration::from_secs(args.timeout);
-    let mut sending = Sending::new(args.login.start()?, timeout);
+    let mut sending = Sending::new(args.login.start(Waiting::RetryFor)?, timeout);
     match one {
         Some(message) => sending.send(message).await,
         None => send_stdin(&mut sending).await?,
@@ -65,19 +61,14 @@ pub async fn run(args: SendArgs) -> Result<(), Failure> {
 /// Sends a message for each line. A line that is no message is told and passed over. Reading stops when nothing more can
 /// be sent.
 async fn send_stdin(sending: &mut Sending) -> Result<(), Failure> {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut number = 0_u64;
+    let mut lines = Lines::new(tokio::io::stdin());
     while !sending.is_over() {
         tokio::select! {
             // What can be read is told of, even when the connection is over.
             biased;
-            line = lines.next_line(), if sending.has_room() => {
-                let Some(line) = line? else { return Ok(()) };
-                number += 1;
-                if line.trim().is_empty() {
-                    continue;
-                }
-                match parse(&line) {
+            line = lines.next(), if sending.has_room() => {
+                let Some((number, line)) = line? else { return Ok(()) };
+                match line.and_then(|line| message_line::parse(&line)) {
                     Ok(message) => sending.send(message).await,
                     Err(error) => {
                         sending.tally.wrong += 1;
@@ -113,92 +104,5 @@ impl SendArgs {
                 }))
             }
         }
-    }
-}
-
-/// What a line of stdin may say (`docs/protocol.md` §3.2). An endpoint passes over other fields; here they are mistakes.
-const FIELDS: [&str; 13] = [
-    "to",
-    "condition",
-    "message_id",
-    "collapse_key",
-    "priority",
-    "content_available",
-    "mutable_content",
-    "delay_while_idle",
-    "time_to_live",
-    "delivery_receipt_requested",
-    "dry_run",
-    "data",
-    "notification",
-];
-
-/// A line of stdin, by the same rules as the endpoint reads it, but for the id, which may be missing.
-fn parse(line: &str) -> Result<Downstream, String> {
-    let members: BTreeMap<String, &RawValue> =
-        serde_json::from_str(line).map_err(|error| format!("no JSON object: {error}"))?;
-    if let Some(unknown) = members.keys().find(|key| !FIELDS.contains(&key.as_str())) {
-        return Err(format!("a message has no field {unknown:?}"));
-    }
-    if let Some(shown) = members.get("notification") {
-        Notification::from_json(shown.get()).map_err(|error| error.to_string())?;
-    }
-    let named = members.contains_key("message_id");
-    let body = match line.trim_start().strip_prefix('{') {
-        // An id for the reading, which is taken away below. The rest of the line stays as it is.
-        Some(rest) if !named => {
-            let comma = if members.is_empty() { "" } else { "," };
-            Text::from(format!("{{\"message_id\":\"-\"{comma}{rest}"))
-        }
-        _ => Text::from(line),
-    };
-    match FromAppServer::parse(&body, Tolerance::Habits) {
-        Ok(FromAppServer::Downstream {
-            message_id,
-            message,
-        }) => Ok(if named {
-            message.id(message_id)
-        } else {
-            message.without_id()
-        }),
-        Ok(_) => Err("no message to a device".to_owned()),
-        Err(refusal) => Err(match *refusal {
-            Refusal::StanzaError { text } => text.trim().to_owned(),
-            Refusal::Nack { description, .. } => description,
-            other => format!("{other:?}"),
-        }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ccs_tokio::MessageId;
-
-    use super::*;
-
-    #[test]
-    fn a_line_is_a_message_with_or_without_an_id() {
-        let message = parse(r#"{"to":"T","data":{"b":"1","a":"2"}}"#).unwrap();
-        assert_eq!(message.message_id(), None);
-        assert_eq!(message.payload().unwrap().as_json(), r#"{"b":"1","a":"2"}"#);
-        let message = parse(r#" {"to":"T","message_id":"m"}"#).unwrap();
-        assert_eq!(message.message_id(), Some(&MessageId::from("m")));
-    }
-
-    #[test]
-    fn what_is_no_message_is_told() {
-        let told = |line| parse(line).unwrap_err();
-        assert!(told("nonsense").starts_with("no JSON object"));
-        assert!(told("[]").starts_with("no JSON object"));
-        assert!(told("{}").contains("MissingRegistration"));
-        assert_eq!(
-            told(r#"{"to":"T","ttl":3}"#),
-            r#"a message has no field "ttl""#
-        );
-        assert_eq!(
-            told(r#"{"to":"T","notification":{"titel":"x"}}"#),
-            r#"a notification has no key "titel""#
-        );
-        assert!(told(r#"{"to":"T","message_type":"ack"}"#).contains("message_type"));
     }
 }

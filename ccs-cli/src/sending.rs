@@ -61,7 +61,7 @@ impl Sending {
         let to = message.target().to_string();
         let id = message.message_id().cloned();
         if self.is_over() {
-            return self.tally.unsent(id.as_ref(), &to);
+            return self.tally.unsent(id.as_ref(), &to).print();
         }
         let (service, late, timeout) = (self.service.clone(), self.late.0.clone(), self.timeout);
         self.waiting.spawn(async move {
@@ -83,7 +83,11 @@ impl Sending {
         let failed = tokio::select! {
             Some(outcome) = self.waiting.join_next() => return self.report(outcome),
             // What devices send meanwhile is not taken, so it is not acked and stays for another connection.
-            Some(event) = self.inbound.next_event() => self.watch.see(event),
+            Some(event) = self.inbound.next_event() => self.watch.see(event).map(|line| {
+                if let Some(line) = line {
+                    line.print();
+                }
+            }),
             Some(()) = self.late.1.recv() => Err(Failure::TimedOut(format!(
                 "no answer within {} s\nhint: raise --timeout, or see --trace",
                 self.timeout.as_secs()
@@ -112,7 +116,9 @@ impl Sending {
     fn report(&mut self, outcome: Result<Outcome, JoinError>) {
         if let Ok((id, to, result)) = outcome {
             let connected = self.watch.was_connected();
-            self.tally.report(id.as_ref(), &to, result, connected);
+            self.tally
+                .report(id.as_ref(), &to, result, connected)
+                .print();
         }
     }
 }

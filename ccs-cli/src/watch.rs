@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use ccs_tokio::ConnectionError;
 use ccs_tokio::proto::session::{
-    DeadMessage, DialFailure, Received, ReconnectReason, SessionEvent,
+    DeadLetter, DeadMessage, DialFailure, ReconnectReason, SessionEvent,
 };
+use ccs_tokio::{ConnectionError, MessageId};
 use tokio::time::{Instant, sleep_until};
 
 use crate::exit::Failure;
 use crate::ndjson::Line;
+use crate::received;
 use crate::terminal::say;
 
 /// Looks at events. A login or TLS failure does not mend itself while a command runs, so it ends it at once; an endpoint that
@@ -38,14 +39,14 @@ impl Watch {
         self.connected
     }
 
-    /// Prints what is to be seen. A failure ends the command.
-    pub fn see(&mut self, event: SessionEvent) -> Result<(), Failure> {
+    /// The line of what is to be seen. A failure ends the command.
+    pub fn see(&mut self, event: SessionEvent) -> Result<Option<Line>, Failure> {
         match event {
             SessionEvent::Connected { .. } => {
                 self.connected = true;
                 self.out_of_reach = None;
             }
-            SessionEvent::Draining { .. } => Line::new("draining").print(),
+            SessionEvent::Draining { .. } => return Ok(Some(Line::new("draining"))),
             SessionEvent::LoginFailed { error, .. } => {
                 return Err(Failure::from(error).and(&self.hint));
             }
@@ -56,45 +57,30 @@ impl Watch {
                 attempt,
                 after,
                 why,
-            } => self.reconnecting(attempt, after, why)?,
+            } => return self.reconnecting(attempt, after, why).map(Some),
             SessionEvent::Retrying {
                 id,
                 attempt,
                 after,
                 code,
-            } => Line::new("retrying")
-                .with("message_id", id.as_str())
-                .with("attempt", attempt)
-                .with("after", seconds(after))
-                .with("error", code.as_str())
-                .print(),
+            } => {
+                let line = retrying(&id, attempt, after).with("error", code.as_str());
+                return Ok(Some(line));
+            }
             SessionEvent::HandlerRetrying {
                 message_id,
                 attempt,
                 after,
-            } => Line::new("retrying")
-                .with("message_id", message_id.as_str())
-                .with("attempt", attempt)
-                .with("after", seconds(after))
-                .print(),
-            SessionEvent::DeadLetter(dead) => {
-                // Of a message to a device its own line tells.
-                if let DeadMessage::Received(received) = &dead.message {
-                    let from = match received {
-                        Received::Upstream(message) => Some(message.from().as_str()),
-                        _ => None,
-                    };
-                    Line::new("dead")
-                        .with("message_id", received.message_id().as_str())
-                        .maybe("from", from)
-                        .with("reason", dead.reason.to_string())
-                        .print();
-                }
-            }
+            } => return Ok(Some(retrying(&message_id, attempt, after))),
+            // Of a message to a device its own line tells.
+            SessionEvent::DeadLetter(DeadLetter {
+                message: DeadMessage::Received(received),
+                reason,
+            }) => return Ok(Some(received::dead(&received, &reason.to_string()))),
             SessionEvent::Ignored(ignored) => say(format!("passed over: {ignored:?}")),
             _ => {}
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A peer that does not speak the protocol will not learn it. One that just went away is dialled again, and a refused
@@ -111,7 +97,7 @@ impl Watch {
         attempt: u32,
         after: Duration,
         why: ReconnectReason,
-    ) -> Result<(), Failure> {
+    ) -> Result<Line, Failure> {
         let reason = match why {
             ReconnectReason::DialFailed(DialFailure::Tls(what)) => return Err(Failure::tls(&what)),
             ReconnectReason::DialFailed(DialFailure::Unreachable(what)) => {
@@ -123,12 +109,10 @@ impl Watch {
             ReconnectReason::Lost(Err(error)) => error.to_string(),
             _ => "the endpoint closed the connection".to_owned(),
         };
-        Line::new("reconnecting")
+        Ok(Line::new("reconnecting")
             .with("attempt", attempt)
             .with("after", seconds(after))
-            .with("reason", reason)
-            .print();
-        Ok(())
+            .with("reason", reason))
     }
 
     /// Waits until the endpoint has been out of reach for too long.
@@ -141,6 +125,13 @@ impl Watch {
             None => std::future::pending().await,
         }
     }
+}
+
+fn retrying(id: &MessageId, attempt: u32, after: Duration) -> Line {
+    Line::new("retrying")
+        .with("message_id", id.as_str())
+        .with("attempt", attempt)
+        .with("after", seconds(after))
 }
 
 /// To the millisecond: more would be noise.

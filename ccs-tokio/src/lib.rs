@@ -30,8 +30,8 @@ use ccs_proto::driver;
 
 pub use ccs_proto::driver::service::{Handling, Inbound, Routes, Sent, Service, ServiceEvent};
 pub use ccs_proto::driver::{
-    AcceptError, Answer, Arrival, Broadcast, Client, ConnectError, EndpointConfig, Event, Incoming,
-    Message, OwnedPermit, Peer, PeerEvents, Reserve, SendError, Verdict,
+    AcceptError, Answer, Arrival, Broadcast, CarriedOut, Client, ConnectError, EndpointConfig,
+    Event, Incoming, Message, OwnedPermit, Peer, PeerEvents, Peers, Reserve, SendError, Verdict,
 };
 pub use ccs_proto::message::{
     Data, Downstream, MessageId, Notification, RegistrationToken, Upstream,

@@ -1,16 +1,20 @@
 //! What stdin asks for: one JSON object a line.
 
-use ccs_tokio::proto::message::limits;
-use ccs_tokio::{Data, RegistrationToken, Upstream};
+use ccs_tokio::proto::hub::Reach;
+use ccs_tokio::proto::message::{InvalidSenderId, limits};
+use ccs_tokio::{Data, RegistrationToken, SenderId, Upstream};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::devices::Reach;
-use super::upstream::{CATEGORY, TIME_TO_LIVE};
+/// What an app is called that does not say it.
+pub const CATEGORY: &str = "com.example.app";
+/// Seconds that a message is kept that does not say it: four weeks. A PHP app server reads no message without the field.
+pub const TIME_TO_LIVE: u64 = 2_419_200;
 
 #[derive(Debug)]
 pub enum Command {
-    Upstream(Upstream),
+    /// A device sends, to the sender that there is if none is named.
+    Upstream(Option<SenderId>, Upstream),
     Reach(RegistrationToken, Reach),
     /// One connection, or all.
     Drain(Option<u64>),
@@ -22,6 +26,7 @@ pub enum Command {
 struct Line<'a> {
     op: String,
     from: Option<String>,
+    sender: Option<String>,
     category: Option<String>,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
@@ -36,7 +41,7 @@ impl Command {
     pub fn parse(line: &str, next_id: impl FnOnce() -> String) -> Result<Self, String> {
         let mut line: Line<'_> = serde_json::from_str(line).map_err(|why| why.to_string())?;
         let command = match line.op.as_str() {
-            "upstream" => Self::Upstream(upstream(&mut line, next_id)?),
+            "upstream" => Self::Upstream(sender(&mut line)?, upstream(&mut line, next_id)?),
             "online" => Self::Reach(token("device", line.device.take())?, Reach::Online),
             "offline" => Self::Reach(token("device", line.device.take())?, Reach::Offline),
             "drain" => Self::Drain(line.connection.take()),
@@ -59,6 +64,7 @@ impl Line<'_> {
     fn left_over(&self) -> Option<&'static str> {
         let given = [
             ("from", self.from.is_some()),
+            ("sender", self.sender.is_some()),
             ("category", self.category.is_some()),
             ("data", self.data.is_some()),
             ("message_id", self.message_id.is_some()),
@@ -69,6 +75,13 @@ impl Line<'_> {
         let left = given.into_iter().find(|(_, given)| *given)?;
         Some(left.0)
     }
+}
+
+fn sender(line: &mut Line<'_>) -> Result<Option<SenderId>, String> {
+    let sender = line.sender.take().map(|sender| sender.parse());
+    sender
+        .transpose()
+        .map_err(|why: InvalidSenderId| why.to_string())
 }
 
 fn upstream(line: &mut Line<'_>, next_id: impl FnOnce() -> String) -> Result<Upstream, String> {
@@ -123,7 +136,7 @@ mod tests {
     #[test]
     fn an_upstream_message_has_what_old_app_servers_require() {
         let line = r#"{"op":"upstream","from":"phone-1","data":{"n":1}}"#;
-        let Ok(Command::Upstream(message)) = parse(line) else {
+        let Ok(Command::Upstream(None, message)) = parse(line) else {
             panic!("refused");
         };
         assert_eq!(

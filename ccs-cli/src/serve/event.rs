@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 
+use ccs_tokio::proto::hub::{Command, Copy};
 use ccs_tokio::proto::message::{Downstream, Target};
 use ccs_tokio::proto::{ConnectionId, Habit};
-use ccs_tokio::{Data, Notification, Upstream};
+use ccs_tokio::{Data, Notification, SenderId, Upstream};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::devices::Delivery;
+use super::counts::Counts;
 
 /// A line. Members that are absent are left out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     Listening {
@@ -19,7 +20,9 @@ pub enum Event {
         port: u16,
         #[serde(skip_serializing_if = "Option::is_none")]
         ca: Option<PathBuf>,
-        sender: String,
+        /// With one sender it is named by itself, so that a script need not take a list apart.
+        #[serde(flatten)]
+        senders: Senders,
         #[serde(skip_serializing_if = "Option::is_none")]
         key_file: Option<PathBuf>,
     },
@@ -63,6 +66,10 @@ pub enum Event {
         message_id: Option<String>,
         reason: String,
     },
+    SentAgain {
+        connection: u64,
+        message_id: String,
+    },
     Delivered(ForDevice),
     Stored(ForDevice),
     Discarded {
@@ -70,10 +77,15 @@ pub enum Event {
         copy: ForDevice,
         reason: &'static str,
     },
+    DeletedMessages {
+        device: String,
+        messages: u64,
+    },
     ReceiptSent {
         connection: u64,
         message_id: String,
-        device: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        device: Option<String>,
     },
     ReceiptAcked {
         connection: u64,
@@ -113,6 +125,7 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
+    Counts(Counts),
     Error {
         #[serde(skip_serializing_if = "Option::is_none")]
         line: Option<u64>,
@@ -120,7 +133,60 @@ pub enum Event {
     },
 }
 
+/// Who may log in.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum Senders {
+    One { sender: String },
+    Several { senders: Vec<String> },
+}
+
+impl<'a> FromIterator<&'a SenderId> for Senders {
+    fn from_iter<I: IntoIterator<Item = &'a SenderId>>(all: I) -> Self {
+        let mut senders: Vec<_> = all.into_iter().map(ToString::to_string).collect();
+        match (senders.pop(), senders.is_empty()) {
+            (Some(sender), true) => Self::One { sender },
+            (last, _) => {
+                senders.extend(last);
+                Self::Several { senders }
+            }
+        }
+    }
+}
+
 impl Event {
+    /// What to say of an answer once it is given.
+    pub fn answer(command: &Command) -> Option<Self> {
+        match command {
+            Command::Ack {
+                message_id,
+                target,
+                token,
+                canonical,
+                ..
+            } => Some(Self::Ack {
+                connection: token.connection().0,
+                message_id: message_id.to_string(),
+                to: target.to_string(),
+                canonical: canonical.as_ref().map(ToString::to_string),
+            }),
+            Command::Nack {
+                message_id,
+                target,
+                token,
+                code,
+                description,
+            } => Some(Self::Nack {
+                connection: token.connection().0,
+                message_id: message_id.to_string(),
+                to: target.to_string(),
+                error: code.as_str().to_owned(),
+                description: description.clone(),
+            }),
+            _ => None,
+        }
+    }
+
     /// Something that was passed over.
     pub fn ignored(connection: u64, habit: &Habit) -> Self {
         let (what, message_id) = named(habit);
@@ -159,25 +225,26 @@ fn named(habit: &Habit) -> (&'static str, Option<String>) {
 }
 
 /// A message on its way to a device.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct ForDevice {
     connection: u64,
     message_id: String,
     device: String,
 }
 
-impl From<Delivery> for ForDevice {
-    fn from(copy: Delivery) -> Self {
+impl From<Copy> for ForDevice {
+    fn from(copy: Copy) -> Self {
         Self {
-            connection: copy.connection.0,
+            // Nothing is kept over a restart, so there always is one.
+            connection: copy.connection.map_or(0, |id| id.0),
             message_id: copy.message_id.to_string(),
-            device: copy.device.to_string(),
+            device: copy.device.token.to_string(),
         }
     }
 }
 
 /// A message on its way from a device.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct FromDevice {
     #[serde(skip_serializing_if = "Option::is_none")]
     connection: Option<u64>,
@@ -196,7 +263,7 @@ impl FromDevice {
 }
 
 /// The fields of a downstream message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Shown {
     message_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]

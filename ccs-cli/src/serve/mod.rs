@@ -1,150 +1,55 @@
 //! `ccs serve`: an endpoint with simulated devices, for people and tests that have an app server.
 
+mod accounts;
+mod args;
 mod certificate;
 mod command;
+mod counts;
 mod devices;
+mod error;
 mod event;
-mod hub;
+mod exchange;
 mod pipes;
 mod quirk;
+mod scenario;
 mod setup;
-mod upstream;
 
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ccs_tokio::proto::hub::SenderLimits;
 use ccs_tokio::proto::{ConnectionId, Time, Tolerance};
 use ccs_tokio::{
-    AcceptError, Arrival, AuthRequest, ConnectionError, Endpoint, InvalidCertificate, PeerEvents,
-    RegistrationToken, SenderId, ServerConfig, ServerEvent, Tap, Verdict,
+    AcceptError, Arrival, AuthRequest, ConnectionError, Endpoint, PeerEvents, ServerConfig,
+    ServerEvent, Tap, Verdict,
 };
-use clap::Args;
-use thiserror::Error;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::state::StateError;
+pub use args::ServeArgs;
+pub use error::ServeError;
+
+use accounts::Accounts;
+use args::Named;
 use command::Command;
 use devices::Devices;
 use event::Event;
-use hub::Hub;
+use exchange::Exchange;
 use pipes::{Lines, Signals, Stdout};
+use scenario::Scenario;
 use setup::Setup;
 
-/// Run an endpoint with simulated devices
-///
-/// What is not given is made and kept in the state folder, $XDG_STATE_HOME/ccs or else ~/.local/state/ccs: a CA, a
-/// certificate, a sender id and an API key. The other commands find them there.
-///
-/// What happens is printed as JSON, one object a line. Lines of JSON on stdin say what the devices do:
-/// {"op":"upstream","from":"phone-1","data":{"k":"v"}}, {"op":"online","device":"offline-1"}, offline, {"op":"drain"}
-/// and {"op":"drop"}.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  ccs serve
-  ccs serve --echo --topic news=phone-1,phone-2
-  ccs serve --strict --trace
-  ccs serve --listen 127.0.0.1:0 --state-dir ./state")]
-pub struct ServeArgs {
-    /// Address to listen on; port 0 picks one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5235")]
-    listen: String,
-    /// Sender id that may log in
-    #[arg(long, env = "CCS_SENDER", value_name = "ID")]
-    sender: Option<SenderId>,
-    /// File with the API key that may log in; only its owner may be able to read it. CCS_KEY holds the key itself
-    #[arg(long, env = "CCS_KEY_FILE", value_name = "FILE")]
-    key_file: Option<PathBuf>,
-    /// Folder to keep things in
-    #[arg(long, value_name = "DIR")]
-    state_dir: Option<PathBuf>,
-    /// Certificate chain in PEM, the endpoint's own first, instead of the one in the state folder
-    #[arg(long, value_name = "FILE", requires = "cert_key")]
-    cert: Option<PathBuf>,
-    /// Key of that certificate in PEM; only its owner may be able to read it
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    cert_key: Option<PathBuf>,
-    /// Messages under way on a connection, each way
-    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
-    window: u32,
-    /// Devices answer each message with one that carries the same data
-    #[arg(long)]
-    echo: bool,
-    /// Refuse what the protocol forbids and known app servers do all the same, and name it in "fault" events
-    #[arg(long)]
-    strict: bool,
-    /// Show every stanza both ways on stderr, secrets left out
-    #[arg(long)]
-    pub trace: bool,
-    /// Devices of a topic; may be given several times
-    #[arg(long, value_name = "NAME=TOKEN,TOKEN", value_parser = named)]
-    topic: Vec<Named>,
-    /// Devices of a group, behind its notification key; may be given several times
-    #[arg(long, value_name = "KEY=TOKEN,TOKEN", value_parser = named)]
-    group: Vec<Named>,
-}
-
-/// Several devices under one name.
-#[derive(Debug, Clone)]
-struct Named {
-    name: String,
-    devices: Vec<RegistrationToken>,
-}
-
-fn named(text: &str) -> Result<Named, String> {
-    let (name, devices) = text.split_once('=').ok_or("NAME=TOKEN,TOKEN is expected")?;
-    let devices: Vec<_> = devices.split(',').map(RegistrationToken::from).collect();
-    if name.is_empty() || devices.iter().any(|token| token.as_str().is_empty()) {
-        return Err("neither the name nor a token may be empty".to_owned());
-    }
-    let name = name.strip_prefix("/topics/").unwrap_or(name).to_owned();
-    Ok(Named { name, devices })
-}
-
-/// Why an endpoint does not run.
-#[derive(Debug, Error)]
-pub enum ServeError {
-    #[error(transparent)]
-    State(#[from] StateError),
-    #[error("{}: {why}", .path.display())]
-    Sender {
-        path: PathBuf,
-        why: ccs_tokio::proto::message::InvalidSenderId,
-    },
-    #[error(transparent)]
-    Identity(#[from] InvalidCertificate),
-    #[error("no certificate could be made: {0}")]
-    Certificate(String),
-    #[error("the operating system gives no random numbers")]
-    NoRandom,
-    #[error(
-        "{address} cannot be listened on: {error}; is another ccs serve running? --listen takes another address"
-    )]
-    Listen { address: String, error: io::Error },
-    #[error("signals cannot be waited for: {0}")]
-    Signals(io::Error),
-}
-
-impl ServeError {
-    /// What the process ends with.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::State(_) | Self::Sender { .. } => 2,
-            Self::Identity(_) | Self::Certificate(_) => 4,
-            Self::Listen { .. } => 5,
-            Self::NoRandom | Self::Signals(_) => 1,
-        }
-    }
-}
-
-/// Runs until a signal ends it. Every stanza is shown to `tap`.
+/// Runs until a signal or a scenario ends it. Every stanza is shown to `tap`.
 pub async fn run(args: ServeArgs, tap: Option<Tap>) -> Result<(), ServeError> {
-    let setup = Setup::new(&args)?;
+    let scenario = args.scenario.as_deref().map(Scenario::read).transpose()?;
+    let window = args.window as usize;
+    let mut limits = SenderLimits::default();
+    (limits.window, limits.upstream_window) = (window, window);
+    let setup = Setup::new(&args, limits)?;
     let mut config = ServerConfig::default();
-    config.window = args.window as usize;
-    config.upstream_window = args.window as usize;
+    config.window = limits.window;
+    config.upstream_window = limits.upstream_window;
     if args.strict {
         config.tolerance = Tolerance::Nothing;
     }
@@ -154,49 +59,33 @@ pub async fn run(args: ServeArgs, tap: Option<Tap>) -> Result<(), ServeError> {
 
     let signals = Signals::new().map_err(ServeError::Signals)?;
     let (inputs, receiver) = mpsc::channel(256);
-    let (sender, key) = (setup.sender.clone(), setup.key.clone());
-    let refusals = inputs.clone();
-    let decide = move |request: &AuthRequest| {
-        // Both are looked at, whatever the first says: how long it takes tells nothing.
-        let known = request.key().matches(&key);
-        let reason = match (*request.sender() == sender, known) {
-            (true, true) => None,
-            (true, false) => Some("the key is wrong"),
-            (false, _) => Some("the sender is not known"),
-        };
-        let refused = reason.map(|reason| Event::Refused {
-            connection: Some(request.connection().0),
-            addr: None,
-            sender: Some(request.sender().to_string()),
-            reason: reason.to_owned(),
-        });
-        let refusals = refusals.clone();
-        async move {
-            let Some(refused) = refused else {
-                return Verdict::Accept;
-            };
-            let _ = refusals.send(Input::Report(refused)).await;
-            Verdict::Reject
-        }
-    };
+    let accounts = Arc::new(setup.accounts);
+    let decide = decider(Arc::clone(&accounts), inputs.clone());
     let listen = |error| ServeError::Listen {
         address: args.listen.clone(),
         error,
     };
-    let endpoint = Endpoint::bind(&args.listen, setup.identity.clone(), config, decide)
+    let endpoint = Endpoint::bind(&args.listen, setup.identity, config, decide)
         .await
         .map_err(listen)?;
     let address = endpoint.local_addr().map_err(listen)?;
 
-    let run = u32::from_be_bytes(setup::random()?);
-    let mut hub = Hub::new(devices(&args, run));
-    hub.report(listening(address, setup));
+    let seed = scenario.as_ref().map(Scenario::seed);
+    let run = seed.map_or_else(random_run, Ok)?;
+    let listening = Event::Listening {
+        addr: address.ip().to_string(),
+        port: address.port(),
+        ca: setup.ca,
+        senders: accounts.senders().collect(),
+        key_file: setup.key_file,
+    };
+    let devices = devices(&args, run);
+    let mut exchange = Exchange::new(Time::ZERO, limits, accounts, devices, scenario);
+    exchange.report(listening);
     Serve {
         endpoint: Some(endpoint),
-        hub,
+        exchange,
         inputs,
-        run,
-        made: 0,
         started: Instant::now(),
         patience,
     }
@@ -205,7 +94,12 @@ pub async fn run(args: ServeArgs, tap: Option<Tap>) -> Result<(), ServeError> {
     Ok(())
 }
 
-fn devices(args: &ServeArgs, run: u32) -> Devices {
+/// Part of the ids of a run, so that no two runs use the same.
+fn random_run() -> Result<u64, ServeError> {
+    setup::random().map(u32::from_be_bytes).map(u64::from)
+}
+
+fn devices(args: &ServeArgs, run: u64) -> Devices {
     let mut devices = Devices::new(args.echo, format!("{run:08x}"));
     for Named { name, devices: of } in &args.topic {
         devices.subscribe(name, of.clone());
@@ -216,15 +110,29 @@ fn devices(args: &ServeArgs, run: u32) -> Devices {
     devices
 }
 
-fn listening(address: SocketAddr, setup: Setup) -> Event {
-    Event::Listening {
-        addr: address.ip().to_string(),
-        port: address.port(),
-        ca: setup.ca,
-        sender: setup.sender.to_string(),
-        key_file: setup.key_file,
+fn decider(
+    accounts: Arc<Accounts>,
+    inputs: mpsc::Sender<Input>,
+) -> impl Fn(&AuthRequest) -> Deciding + Send + Sync + 'static {
+    move |request| {
+        let refused = accounts.refuses(request).map(|reason| Event::Refused {
+            connection: Some(request.connection().0),
+            addr: None,
+            sender: Some(request.sender().to_string()),
+            reason: reason.to_owned(),
+        });
+        let inputs = inputs.clone();
+        Box::pin(async move {
+            let Some(refused) = refused else {
+                return Verdict::Accept;
+            };
+            let _ = inputs.send(Input::Report(refused)).await;
+            Verdict::Reject
+        })
     }
 }
+
+type Deciding = std::pin::Pin<Box<dyn Future<Output = Verdict> + Send>>;
 
 /// Something that came from a connection or a login.
 enum Input {
@@ -234,11 +142,8 @@ enum Input {
 
 struct Serve {
     endpoint: Option<Endpoint>,
-    hub: Hub,
+    exchange: Exchange,
     inputs: mpsc::Sender<Input>,
-    /// Part of the ids of this run, so that no two runs use the same.
-    run: u32,
-    made: u64,
     started: Instant,
     patience: Duration,
 }
@@ -248,10 +153,13 @@ impl Serve {
         let mut lines = Lines::new();
         let stdout = Stdout::new();
         let mut deadline: Option<Instant> = None;
-        let mut ticks = interval(Duration::from_millis(250));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut counted = false;
         loop {
-            for event in self.hub.take_events() {
+            let done = deadline.is_some() && self.exchange.is_empty();
+            if done && !std::mem::replace(&mut counted, true) {
+                self.exchange.report_counts();
+            }
+            for event in self.exchange.take_events() {
                 // Whoever does not read what is printed can still end us.
                 loop {
                     tokio::select! {
@@ -266,9 +174,11 @@ impl Serve {
                 }
                 stdout.print(&event);
             }
-            if deadline.is_some() && self.hub.is_empty() {
+            if done {
                 break;
             }
+            let due = self.instant(self.exchange.next_due());
+            let end = self.instant(self.exchange.end());
             tokio::select! {
                 () = signals.next() => {
                     if deadline.is_some() {
@@ -279,11 +189,14 @@ impl Serve {
                 Some(input) = inputs.recv() => self.input(input),
                 arrival = accept(&mut self.endpoint) => self.arrive(arrival),
                 Some((number, line)) = lines.next(), if deadline.is_none() => self.line(number, line),
-                _ = ticks.tick(), if self.hub.has_deadlines() => self.hub.tick(self.now()),
+                () = until(due) => self.exchange.tick(self.now()),
+                () = until(end), if deadline.is_none() => {
+                    deadline = Some(self.shut_down());
+                }
                 () = until(deadline) => break,
             }
         }
-        let lost = self.hub.waiting();
+        let lost = self.exchange.unacked();
         if lost > 0 {
             anstream::eprintln!("{lost} upstream messages were not acked, and are gone.");
         }
@@ -296,15 +209,19 @@ impl Serve {
 
     fn shut_down(&mut self) -> Instant {
         self.endpoint = None;
-        self.hub.shut_down();
+        let now = self.now();
+        self.exchange.shut_down(now);
         anstream::eprintln!("Every connection is drained; a second signal ends them at once.");
         Instant::now() + self.patience
     }
 
     fn input(&mut self, input: Input) {
         match input {
-            Input::Connection(id, event) => self.hub.handle(self.now(), id, event),
-            Input::Report(event) => self.hub.report(event),
+            Input::Connection(id, event) => {
+                let now = self.now();
+                self.exchange.handle(now, id, event);
+            }
+            Input::Report(event) => self.exchange.report(event),
         }
     }
 
@@ -316,42 +233,43 @@ impl Serve {
                 events,
             }) => {
                 tokio::spawn(forward(peer.id(), events, self.inputs.clone()));
-                self.hub.login(address, peer);
+                let now = self.now();
+                self.exchange.login(now, address, peer);
             }
             // Who could be named had a verdict, which has reported what was wrong.
             Ok(Arrival::Refused {
                 error: AcceptError::Connection(ConnectionError::LoginRefused { sender, .. }),
                 ..
             }) if !sender.is_empty() => {}
-            Ok(Arrival::Refused { address, error, .. }) => self.hub.report(Event::Refused {
+            Ok(Arrival::Refused { address, error, .. }) => self.exchange.report(Event::Refused {
                 connection: None,
                 addr: Some(address.to_string()),
                 sender: None,
                 reason: error.to_string(),
             }),
             Ok(_) => {}
-            Err(error) => self.hub.error(None, &error.to_string()),
+            Err(error) => self.exchange.error(None, error.to_string()),
         }
     }
 
     fn line(&mut self, number: u64, line: io::Result<String>) {
-        let made = &mut self.made;
-        let run = self.run;
-        let next_id = || {
-            *made += 1;
-            format!("{run:08x}-{made}")
-        };
         let parsed = line
             .map_err(|error| error.to_string())
-            .and_then(|line| Command::parse(&line, next_id));
+            .and_then(|line| Command::parse(&line, || self.exchange.next_id()));
+        let now = self.now();
         match parsed {
-            Ok(command) => self.hub.command(self.now(), number, command),
-            Err(error) => self.hub.error(Some(number), &error),
+            Ok(command) => self.exchange.command(now, Some(number), command),
+            Err(error) => self.exchange.error(Some(number), error),
         }
     }
 
     fn now(&self) -> Time {
         Time::from_origin(self.started.elapsed())
+    }
+
+    /// One that is too far off never comes.
+    fn instant(&self, time: Option<Time>) -> Option<Instant> {
+        self.started.checked_add(time?.since_origin())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Devices that misbehave, and what is remembered of it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use ccs_tokio::RegistrationToken;
@@ -69,33 +69,39 @@ impl Quirk {
     }
 }
 
-/// The last things seen.
+/// What is remembered of the last things seen.
 #[derive(Debug)]
-pub struct Memory<T> {
-    known: HashSet<T>,
+pub struct Memory<T, V = ()> {
+    known: HashMap<T, V>,
     order: VecDeque<T>,
 }
 
-impl<T> Default for Memory<T> {
+impl<T, V> Default for Memory<T, V> {
     fn default() -> Self {
         Self {
-            known: HashSet::new(),
+            known: HashMap::new(),
             order: VecDeque::new(),
         }
     }
 }
 
-impl<T: Hash + Eq + Clone> Memory<T> {
+impl<T: Hash + Eq + Clone, V: Default> Memory<T, V> {
+    /// What is known of a thing, which is nothing yet if it is a new one.
+    pub fn of(&mut self, thing: T) -> &mut V {
+        if !self.known.contains_key(&thing) {
+            self.order.push_back(thing.clone());
+            if self.order.len() > REMEMBERED
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.known.remove(&oldest);
+            }
+        }
+        self.known.entry(thing).or_default()
+    }
+
     pub fn is_new(&mut self, thing: T) -> bool {
-        if !self.known.insert(thing.clone()) {
-            return false;
-        }
-        self.order.push_back(thing);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        true
+        let is_new = !self.known.contains_key(&thing);
+        self.of(thing);
+        is_new
     }
 }

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use ccs_tokio::proto::hub::SenderLimits;
 use ccs_tokio::{ApiKey, Identity, SenderId};
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::accounts::Accounts;
 use super::certificate;
 use super::{ServeArgs, ServeError};
 use crate::state::{self, StateError};
@@ -16,18 +18,34 @@ pub struct Setup {
     pub identity: Identity,
     /// None with a certificate that was given: who vouches for it is not ours to say.
     pub ca: Option<PathBuf>,
-    pub sender: SenderId,
-    pub key: ApiKey,
-    /// None with a key out of the environment.
+    pub accounts: Accounts,
+    /// None with a key out of the environment, and with a file of senders.
     pub key_file: Option<PathBuf>,
 }
 
 impl Setup {
-    pub fn new(args: &ServeArgs) -> Result<Self, ServeError> {
+    /// `limits` are those of a sender that has none of its own.
+    pub fn new(args: &ServeArgs, limits: SenderLimits) -> Result<Self, ServeError> {
         // What is given is read before anything is made.
-        let given = given_key(args)?;
+        let several = args.senders.as_deref();
+        let several = several
+            .map(|file| Accounts::read(file, limits))
+            .transpose()?;
+        let given = match several {
+            Some(_) => None,
+            None => given_key(args)?,
+        };
         let mut folder = Folder::new(args);
         let (identity, ca) = identity(args, &mut folder)?;
+        if let Some(accounts) = several {
+            let key_file = None;
+            return Ok(Self {
+                identity,
+                ca,
+                accounts,
+                key_file,
+            });
+        }
         let sender = match &args.sender {
             Some(sender) => sender.clone(),
             None => kept_sender(folder.path()?)?,
@@ -39,8 +57,7 @@ impl Setup {
         Ok(Self {
             identity,
             ca,
-            sender,
-            key,
+            accounts: Accounts::one(sender, key, limits),
             key_file,
         })
     }

@@ -1,5 +1,6 @@
 //! Every example of every `--help`, run as a reader would type it.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,6 +8,9 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::support::{Serve, without_settings};
+
+/// The scenario that the documentation shows.
+const BAD_DAY: &str = include_str!("../../../docs/examples/bad-day.toml");
 
 /// The lines below `Examples:`.
 fn examples(command: &str) -> Vec<String> {
@@ -45,9 +49,11 @@ fn endpoint() -> (Serve, TempDir, String) {
     let home = TempDir::new().unwrap();
     let serve = Serve::start_in(&home.path().join("ccs"), &["--topic", "news=phone-1"]);
     let port = serve.listening["port"].to_string();
-    std::fs::write(home.path().join("tokens.txt"), "phone-1\nphone-2\n").unwrap();
+    fs::write(home.path().join("tokens.txt"), "phone-1\nphone-2\n").unwrap();
+    let op = r#"{"op":"send","to":"phone-1"}"#;
+    fs::write(home.path().join("ops.ndjson"), op).unwrap();
     let handler = home.path().join("handle-message");
-    std::fs::write(&handler, "#!/bin/sh\ncat > handled\n").unwrap();
+    fs::write(&handler, "#!/bin/sh\ncat > handled\n").unwrap();
     let status = Command::new("chmod").arg("+x").arg(&handler).status();
     assert!(status.unwrap().success());
     for folder in [
@@ -55,7 +61,7 @@ fn endpoint() -> (Serve, TempDir, String) {
         ".zfunc",
         ".config/fish/completions",
     ] {
-        std::fs::create_dir_all(home.path().join(folder)).unwrap();
+        fs::create_dir_all(home.path().join(folder)).unwrap();
     }
     (serve, home, port)
 }
@@ -63,7 +69,7 @@ fn endpoint() -> (Serve, TempDir, String) {
 #[test]
 fn what_ends_by_itself_ends_as_it_should() {
     let (_serve, home, port) = endpoint();
-    for command in ["send", "broadcast", "completions", "demo"] {
+    for command in ["send", "broadcast", "pipe", "completions", "demo"] {
         for line in examples(command) {
             let code = match &*line {
                 line if line.contains("bad-") => 7,
@@ -111,6 +117,7 @@ fn a_listener_prints_what_devices_send() {
 fn an_endpoint_says_where_it_listens() {
     for line in examples("serve") {
         let home = TempDir::new().unwrap();
+        fs::write(home.path().join("bad-day.toml"), BAD_DAY).unwrap();
         // The usual port may be taken on this machine.
         let port = if line.contains("--listen") {
             ""

@@ -1,6 +1,8 @@
 //! `ccs serve` as its users see it: its devices, its stdin, its connections.
 
 mod examples;
+mod scenario;
+mod senders;
 mod state;
 mod support;
 mod together;
@@ -120,12 +122,16 @@ async fn stdin_makes_devices_send_and_come_and_go() {
         .unwrap();
     assert_eq!(serve.until("stored")["device"], "offline-1");
     assert_eq!(serve.until("delivered")["device"], "phone-2");
+    assert_eq!(
+        serve.until("receipt_sent")["device"],
+        "phone-2",
+        "the first that has it confirms it"
+    );
     client.send(Downstream::to("key")).await.unwrap();
     assert_eq!(serve.until("delivered")["device"], "phone-3");
     serve.tell(r#"{"op":"online","device":"offline-1"}"#);
     assert_eq!(serve.until("device")["state"], "online");
     assert_eq!(serve.until("delivered")["device"], "offline-1");
-    assert_eq!(serve.until("receipt_sent")["device"], "offline-1");
     serve.tell(r#"{"op":"offline","device":"phone-2"}"#);
     serve.until("device");
     client.send(Downstream::to("phone-2")).await.unwrap();
@@ -188,6 +194,20 @@ async fn upstream_goes_around_and_what_one_leaves_goes_to_another() {
         ));
         serve.until("upstream_sent")["connection"].as_u64().unwrap()
     };
+    // For a moment after its login a connection gets nothing.
+    for number in 0.. {
+        let to = tell(&mut serve, &format!("early-{number}"));
+        let its = if to == second {
+            &mut second_in
+        } else {
+            &mut first_in
+        };
+        upstream(its).await.ack().unwrap();
+        serve.until("upstream_acked");
+        if to == second {
+            break;
+        }
+    }
     let sent: Vec<u64> = ["a", "b", "c", "d"].map(|id| tell(&mut serve, id)).into();
     assert_eq!(sent, [first, second, first, second]);
     for id in ["a", "c"] {

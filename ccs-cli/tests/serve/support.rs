@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use ccs_tokio::{ApiKey, Client, Config, Incoming, Trust, connect};
+use ccs_tokio::{ApiKey, Client, Config, Incoming, SenderId, Trust, connect};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, RootCertStore, StreamOwned};
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Serve {
     child: Child,
     lines: Receiver<String>,
-    schema: BTreeMap<String, BTreeMap<String, bool>>,
+    schema: Schema,
     pub folder: PathBuf,
     pub listening: Value,
     _temporary: Option<TempDir>,
@@ -68,7 +68,7 @@ impl Serve {
         let mut serve = Self {
             child,
             lines,
-            schema: schema(),
+            schema: schema("### Events of `ccs serve`"),
             folder: folder.to_owned(),
             listening: Value::Null,
             _temporary: None,
@@ -81,26 +81,7 @@ impl Serve {
     /// The next line, which the documentation must know.
     pub fn next(&mut self) -> Value {
         let line = self.lines.recv_timeout(PATIENCE).expect("no more lines");
-        let value: Value = serde_json::from_str(&line).unwrap();
-        let event = value["event"].as_str().unwrap().to_owned();
-        assert!(line.starts_with("{\"event\":"), "{line}");
-        let members = self
-            .schema
-            .get(&event)
-            .unwrap_or_else(|| panic!("not documented: {line}"));
-        for name in value.as_object().unwrap().keys() {
-            assert!(
-                name == "event" || members.contains_key(name),
-                "{name} is not documented: {line}"
-            );
-        }
-        for (name, optional) in members {
-            assert!(
-                *optional || value.get(name).is_some(),
-                "{name} is missing: {line}"
-            );
-        }
-        value
+        documented(&self.schema, &line)
     }
 
     /// The next line of an event; others are passed over.
@@ -119,17 +100,23 @@ impl Serve {
     }
 
     pub fn config(&self) -> Config {
-        let text = |name: &str| {
-            let path = self.listening[name].as_str().unwrap();
-            std::fs::read_to_string(path).unwrap()
-        };
         let sender = self.listening["sender"].as_str().unwrap().parse().unwrap();
-        let key = ApiKey::from(text("key_file").trim());
+        let key = ApiKey::from(self.file("key_file").trim());
+        self.config_of(sender, key)
+    }
+
+    /// What a file holds that the first line names.
+    fn file(&self, name: &str) -> String {
+        let path = self.listening[name].as_str().unwrap();
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    pub fn config_of(&self, sender: SenderId, key: ApiKey) -> Config {
         let mut config = Config::new("localhost", sender, key);
         config.host = "127.0.0.1".to_owned();
         config.server_name = Some("localhost".to_owned());
         config.port = u16::try_from(self.listening["port"].as_u64().unwrap()).unwrap();
-        config.trust = Trust::only(text("ca").as_bytes()).unwrap();
+        config.trust = Trust::only(self.file("ca").as_bytes()).unwrap();
         config
     }
 
@@ -210,10 +197,13 @@ pub fn without_settings(command: &mut Command) {
     }
 }
 
-/// Events and their members by the table of the documentation; whether a member may be absent.
-fn schema() -> BTreeMap<String, BTreeMap<String, bool>> {
+/// Events and their members; whether a member may be absent.
+pub type Schema = BTreeMap<String, BTreeMap<String, bool>>;
+
+/// That of the table below a heading of the documentation.
+pub fn schema(heading: &str) -> Schema {
     let document = include_str!("../../../docs/commands.md");
-    let (_, section) = document.split_once("### Events of `ccs serve`").unwrap();
+    let (_, section) = document.split_once(heading).unwrap();
     let section = section.split("\n#").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| {
@@ -227,6 +217,29 @@ fn schema() -> BTreeMap<String, BTreeMap<String, bool>> {
         (event, members.collect())
     })
     .collect()
+}
+
+/// A line, which the documentation must know.
+pub fn documented(schema: &Schema, line: &str) -> Value {
+    let value: Value = serde_json::from_str(line).unwrap();
+    let event = value["event"].as_str().unwrap().to_owned();
+    assert!(line.starts_with("{\"event\":"), "{line}");
+    let members = schema
+        .get(&event)
+        .unwrap_or_else(|| panic!("not documented: {line}"));
+    for name in value.as_object().unwrap().keys() {
+        assert!(
+            name == "event" || members.contains_key(name),
+            "{name} is not documented: {line}"
+        );
+    }
+    for (name, optional) in members {
+        assert!(
+            *optional || value.get(name).is_some(),
+            "{name} is missing: {line}"
+        );
+    }
+    value
 }
 
 /// TLS over a socket, as a test that owns the CA does it by hand.

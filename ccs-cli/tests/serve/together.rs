@@ -178,6 +178,26 @@ async fn strictness_is_for_those_who_look_for_their_clients_faults() {
     }
 }
 
+#[test]
+fn a_message_whose_ack_may_be_lost_is_delivered_once() {
+    let mut serve = Serve::start(&[]);
+    let stanza = r#"<message><gcm xmlns="google:mobile:data">{"to":"phone-1","message_id":"m"}</gcm></message>"#;
+    raw(&serve, stanza);
+    serve.until("delivered");
+    serve.tell(r#"{"op":"drop"}"#);
+    serve.until("closed");
+    raw(&serve, stanza);
+    assert_eq!(serve.until("ack")["message_id"], "m");
+    assert_eq!(serve.until("sent_again")["message_id"], "m");
+    serve.signal("-TERM");
+    let (rest, _, _) = serve.end();
+    let counts = rest.last().unwrap();
+    assert_eq!(
+        (&counts["acks"], &counts["delivered"]),
+        (&2.into(), &1.into())
+    );
+}
+
 /// Logs in by hand and says one thing, in a thread of its own that ends with the process.
 fn raw(serve: &Serve, stanza: &str) {
     let config = serve.config();

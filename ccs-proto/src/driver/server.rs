@@ -15,7 +15,7 @@ use super::waiters::Ticket;
 use super::{Timer, Transport};
 use crate::error::ConnectionError;
 use crate::ledger::ConnectionId;
-use crate::message::{NackCode, Receipt, RegistrationToken, SenderId, Upstream};
+use crate::message::{MessageId, NackCode, Receipt, RegistrationToken, SenderId, Upstream};
 use crate::server::{
     AnswerError, AnswerToken, AuthRequest, SendError, ServerConnection, ServerEvent,
 };
@@ -233,6 +233,28 @@ impl Peer {
     /// Cuts the transport without a word, as a fault would.
     pub fn cut(&self) {
         self.handle.ask(Ask::Cut);
+    }
+
+    /// Writes a message that is in flight here once more; see [`ServerConnection::send_again`].
+    pub fn send_again(&self, from: &RegistrationToken, message_id: &MessageId) -> bool {
+        let send = |machine: &mut ServerMachine| machine.connection.send_again(from, message_id);
+        self.handle.shared.act(send)
+    }
+
+    /// Sets the windows of this connection anew; see [`ServerConnection::set_windows`].
+    pub fn set_windows(&self, window: usize, upstream_window: usize) {
+        self.handle.shared.act(|machine| {
+            machine.connection.set_windows(window, upstream_window);
+        });
+    }
+
+    /// Acked messages of which the app server may not know it, once the connection is over; see
+    /// [`ServerConnection::take_unconfirmed`].
+    #[must_use]
+    pub fn take_unconfirmed(&self) -> Vec<MessageId> {
+        self.handle
+            .shared
+            .look(|machine| machine.connection.take_unconfirmed())
     }
 
     /// What was sent or accepted on this connection and never acked, once it is over, in order: send it on another.

@@ -50,6 +50,11 @@ impl<K: Ord + Clone, T> Window<K, T> {
         }
     }
 
+    /// Sets the limit anew. What is under way beyond it stays so.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Places that are free: the limit less what is in flight, queued or reserved.
     #[must_use]
     pub fn capacity(&self) -> usize {

@@ -179,6 +179,13 @@ impl NackCode {
     }
 }
 
+/// The code of this name; one without a meaning here is [`Other`](NackCode::Other).
+impl<T: Into<Text>> From<T> for NackCode {
+    fn from(name: T) -> Self {
+        Self::read(&name.into())
+    }
+}
+
 impl fmt::Display for NackCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

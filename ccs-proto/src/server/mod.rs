@@ -1,6 +1,7 @@
 //! The endpoint's end of a connection.
 
 mod answered;
+mod doubt;
 mod event;
 mod handshake;
 mod receive;
@@ -22,6 +23,7 @@ use crate::text::Text;
 use crate::time::Time;
 use crate::xmpp::StreamCondition;
 use answered::Answered;
+use doubt::Doubt;
 use handshake::{Identity, Stage};
 use upstream::Upstreams;
 
@@ -49,6 +51,9 @@ pub struct ServerConnection {
     inbox: Inbox<ServerEvent>,
     unanswered: Unsettled<Unanswered>,
     answered: Answered,
+    doubt: Doubt,
+    /// As in the settings, unless this sender has one of its own.
+    window: usize,
     upstreams: Upstreams,
     draining_since: Option<Time>,
     /// Logins that were refused.
@@ -89,6 +94,8 @@ impl ServerConnection {
             inbox: Inbox::new(config.inbox_messages, config.inbox_bytes),
             unanswered: Unsettled::new(id),
             answered: Answered::new(config.remembered_ids),
+            doubt: Doubt::default(),
+            window: config.window,
             upstreams: Upstreams::new(config.upstream_window),
             draining_since: None,
             failed_logins: 0,
@@ -112,7 +119,7 @@ impl ServerConnection {
     #[must_use]
     pub fn wants_input(&self) -> bool {
         !matches!(self.stage, Stage::Deciding)
-            && (self.wire.is_ending() || self.unanswered.len() <= self.config.window)
+            && (self.wire.is_ending() || self.unanswered.len() <= self.window)
             && !self.inbox.is_full()
             && !self.wire.is_backed_up()
             && self.wire.failure().is_none()
@@ -165,6 +172,7 @@ impl ServerConnection {
         let before = out.len();
         if !self.wire.transmit_element(out) && !self.wire.is_over() {
             self.wire.transmit_batch(out);
+            self.doubt.written();
             self.transmit_messages(now, out);
             self.wire.transmit_end(out);
         }
@@ -204,6 +212,7 @@ impl ServerConnection {
         self.wire.push(|out| {
             envelope::push_ack(out, &target, message_id.as_str(), canonical);
         });
+        self.doubt.acked(message_id.clone());
         self.answered.accepted(message_id);
         Ok(())
     }
@@ -218,6 +227,7 @@ impl ServerConnection {
             self.wire
                 .push(|out| envelope::push_ack(out, &target, message_id.as_str(), None));
         }
+        self.doubt.acked(message_id.clone());
         self.answered.accepted(message_id);
         Ok(())
     }
@@ -248,6 +258,25 @@ impl ServerConnection {
         self.unanswered
             .settle(token.0)
             .map_err(|TokenError(token)| AnswerError::Foreign(AnswerToken(token)))
+    }
+
+    /// Sets the windows of this connection anew, for a sender that has others than the settings say: downstream messages
+    /// that wait for an answer, and upstream ones that wait for an ack. What is under way beyond them stays so.
+    pub fn set_windows(&mut self, window: usize, upstream_window: usize) {
+        self.window = window;
+        self.upstreams.set_window(upstream_window);
+    }
+
+    /// Gives up the ids of acked messages of which the app server may not know that they are: nothing came from it after
+    /// their acks were written. Once the connection is over: one of them on another connection is the same message sent
+    /// again (`docs/protocol.md` §12 #48). Before that there are none.
+    #[must_use]
+    pub fn take_unconfirmed(&mut self) -> Vec<MessageId> {
+        if self.is_closed() {
+            self.doubt.take()
+        } else {
+            Vec::new()
+        }
     }
 
     /// Downstream messages that the application has not answered.

@@ -31,6 +31,7 @@ impl ServerConnection {
         self.check()?;
         if !input.is_empty() {
             self.wire.last_received = now;
+            self.doubt.heard();
         }
         loop {
             // What comes behind the end is nobody's any more.
@@ -210,7 +211,7 @@ impl ServerConnection {
             return Ok(());
         }
         // Those it has no answer to are more than we count: ours may be on their way.
-        let window = self.config.window;
+        let window = self.window;
         if self.is_strict() && self.unanswered.len() >= window {
             self.emit(
                 now,
@@ -260,6 +261,7 @@ impl ServerConnection {
                 let habit = Habit::LateReceiptAck { message_id };
                 self.emit(now, 0, ServerEvent::Ignored(habit));
             }
+            Settled::Copy => {}
             Settled::Nothing(habit) => {
                 if let Some(habit) = habit {
                     self.emit(now, 0, ServerEvent::Fault(habit));

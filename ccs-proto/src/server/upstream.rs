@@ -1,6 +1,6 @@
 //! What goes to the app server under its window: upstream messages and receipts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -26,6 +26,34 @@ pub(super) struct Upstreams {
     receipts: Window<MessageId, Receipt>,
     /// Receipts that made room for others, oldest first: their acks may still come.
     forgotten: VecDeque<MessageId>,
+    repeats: Repeats,
+}
+
+/// Messages that are written more than once, since no ack came.
+#[derive(Debug, Default)]
+struct Repeats {
+    /// To be written again.
+    waiting: VecDeque<Key>,
+    /// How many copies of a message in flight were written, beside the first.
+    written: BTreeMap<Key, usize>,
+    /// Of settled messages: an app server that acks each copy has more acks to send.
+    still_acked: VecDeque<MessageId>,
+}
+
+impl Repeats {
+    fn settled(&mut self, key: &Key) {
+        let more = self.written.remove(key).unwrap_or_default();
+        self.still_acked
+            .extend(std::iter::repeat_n(key.0.clone(), more));
+        let excess = self.still_acked.len().saturating_sub(FORGOTTEN);
+        self.still_acked.drain(..excess);
+    }
+
+    /// Whether this is the ack of a copy, of which there is one less then.
+    fn take_ack(&mut self, id: &MessageId) -> bool {
+        let at = self.still_acked.iter().position(|kept| kept == id);
+        at.and_then(|at| self.still_acked.remove(at)).is_some()
+    }
 }
 
 /// What an ack settled.
@@ -35,6 +63,8 @@ pub(super) enum Settled {
     Receipt(Receipt),
     /// A receipt that is not kept any more.
     LateReceipt,
+    /// A copy of a message that was settled by the ack of another one.
+    Copy,
     /// The ack is refused; by a habit, where it would have been tolerated.
     Nothing(Option<Habit>),
 }
@@ -68,7 +98,12 @@ impl Upstreams {
             messages: Window::new(window),
             receipts: Window::new(window),
             forgotten: VecDeque::new(),
+            repeats: Repeats::default(),
         }
+    }
+
+    pub(super) fn set_window(&mut self, window: usize) {
+        self.messages.set_limit(window);
     }
 
     /// Appends the next message that may go out; `false` if there is none.
@@ -78,9 +113,21 @@ impl Upstreams {
         } else if let Some(receipt) = self.receipts.hand_out(now) {
             envelope::push_receipt(out, to, receipt);
         } else {
-            return false;
+            return self.repeat(to, out);
         }
         true
+    }
+
+    fn repeat(&mut self, to: &str, out: &mut BytesMut) -> bool {
+        while let Some(key) = self.repeats.waiting.pop_front() {
+            if let Some(message) = self.messages.get(&key) {
+                envelope::push_upstream(out, to, message);
+                let written = self.repeats.written.entry(key).or_default();
+                *written = written.saturating_add(1);
+                return true;
+            }
+        }
+        false
     }
 
     /// Settles what an ack names: the message of that id from that device, or the receipt. Clients differ, so where habits
@@ -99,7 +146,10 @@ impl Upstreams {
             found => found.map(|(key, _)| key),
         };
         let settled = match key {
-            Some(Named::Message(key)) => self.messages.settle(&key).map(Settled::Message),
+            Some(Named::Message(key)) => {
+                self.repeats.settled(&key);
+                self.messages.settle(&key).map(Settled::Message)
+            }
             Some(Named::Receipt(key)) => self.receipts.settle(&key).map(Settled::Receipt),
             None => None,
         };
@@ -130,7 +180,10 @@ impl Upstreams {
     }
 
     /// An ack of nothing that is under way. That of a receipt which we gave up ourselves is no fault of the app server.
-    fn unknown(&self, id: &MessageId, tolerance: Tolerance) -> Settled {
+    fn unknown(&mut self, id: &MessageId, tolerance: Tolerance) -> Settled {
+        if self.repeats.take_ack(id) {
+            return Settled::Copy;
+        }
         let forgotten = self
             .forgotten
             .iter()
@@ -223,6 +276,19 @@ impl ServerConnection {
             .messages
             .enqueue(key, message)
             .map_err(|message| SendError::Duplicate(Box::new(message)))
+    }
+
+    /// Writes an upstream message that is in flight here once more, as no ack came for long. The first ack settles it, and
+    /// one of each copy is expected. `false`, and nothing is written, when it is not in flight.
+    pub fn send_again(&mut self, from: &RegistrationToken, message_id: &MessageId) -> bool {
+        let key = (message_id.clone(), from.clone());
+        if self.upstreams.messages.get(&key).is_none() || !self.takes_messages() {
+            return false;
+        }
+        if !self.upstreams.repeats.waiting.contains(&key) {
+            self.upstreams.repeats.waiting.push_back(key);
+        }
+        true
     }
 
     /// Gives up the upstream messages that were sent or accepted and never acked, in order, once the connection is over.

@@ -72,7 +72,8 @@ pub enum Verdict {
     /// It is handled: ack it.
     Ack,
     /// It could not be handled now: give it again after a while. Not for ever: see
-    /// [`handler_tries`](super::SessionConfig::handler_tries).
+    /// [`handler_tries`](super::SessionConfig::handler_tries). While the session is being shut down it is left un-acked
+    /// and comes again.
     Retry,
     /// It can never be handled: keep it as a dead letter, then ack it.
     Dead,

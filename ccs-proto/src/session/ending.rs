@@ -69,7 +69,9 @@ impl Session {
         self.stage == Stage::Ended
     }
 
-    pub(super) fn is_closing(&self) -> bool {
+    /// Whether the session is being shut down, or is over: it takes nothing new and gives no delivery.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
         self.stage != Stage::Open
     }
 

@@ -121,7 +121,7 @@ pub enum SessionEvent {
     },
     /// Messages wait, and the windows of all connections are full.
     WindowStalled,
-    /// There is room in a window again.
+    /// No message waits for a place in a window any more.
     WindowResumed,
     /// A delivery is not handled yet, and holds a place in the endpoint's window.
     AckOverdue {

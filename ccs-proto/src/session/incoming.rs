@@ -59,6 +59,8 @@ impl Session {
                 let dead = Pending::BuryDelivery(number, DeadReason::Handler);
                 self.finish_delivery(number, dead);
             }
+            // No handler gets it any more: it stays un-acked and comes again, whichever try it was.
+            Verdict::Retry if self.is_closing() => self.deliveries.wait(number, self.now),
             Verdict::Retry if tries >= self.config.handler_tries => {
                 let dead = Pending::BuryDelivery(number, DeadReason::Tries { tries });
                 self.finish_delivery(number, dead);

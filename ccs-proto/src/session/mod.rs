@@ -99,7 +99,7 @@ pub struct Session {
     events: Outbox<SessionEvent>,
     /// A message came back for want of room.
     turned_away: bool,
-    /// The windows of all connections are full, and it was said.
+    /// The windows of all connections were full, which was said, and messages wait since.
     stalled: bool,
     stage: Stage,
     #[cfg(ccs_planted)]

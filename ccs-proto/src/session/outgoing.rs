@@ -110,15 +110,16 @@ impl Session {
         }
     }
 
+    /// Room that an answer makes is taken by the next message that waits, so it ends nothing: in a long queue there would
+    /// be two events for each answer.
     pub(super) fn note_window(&mut self) {
-        let stalled = self.queue.has_ready() && self.pool.is_full();
-        if stalled != self.stalled {
-            self.stalled = stalled;
-            self.emit(if stalled {
-                SessionEvent::WindowStalled
-            } else {
-                SessionEvent::WindowResumed
-            });
+        let waits = self.queue.has_ready();
+        if !self.stalled && waits && self.pool.is_full() {
+            self.stalled = true;
+            self.emit(SessionEvent::WindowStalled);
+        } else if self.stalled && !waits {
+            self.stalled = false;
+            self.emit(SessionEvent::WindowResumed);
         }
     }
 

@@ -1,22 +1,30 @@
 //! Whole histories of app servers and an endpoint, made up from a seed, with everything that can go wrong.
 //!
-//! One seed is one run: a [`Session`](ccs_proto::session::Session) with its router and a store, server-role connections
-//! with devices behind them, byte pipes in between, and a plan of what is sent and what goes wrong. Nothing in here reads
+//! One seed is one run: one or more app servers, each a [`Session`](ccs_proto::session::Session) with its router and a store;
+//! one endpoint of server-role connections, with devices behind it; byte pipes in between; and a plan of what is sent and
+//! what goes wrong. Nothing in here reads
 //! a clock, starts a thread or depends on the order of a hash map. After every event the rules of
 //! [`Rule`] are checked against what went over the wire; then the faults stop, and everything must come to its end.
 
+mod answers;
 mod app;
+mod bounds;
+mod calm;
+mod devices;
 mod dice;
-mod driving;
 mod endpoint;
 mod faults;
-mod handlers;
 mod invariants;
+mod links;
 mod plan;
 mod scope;
 mod seen;
+mod sender;
+mod settings;
 mod shrink;
-mod store;
+mod stage;
+mod stray;
+mod strikes;
 mod wire;
 mod wiretap;
 mod world;
@@ -97,8 +105,8 @@ impl Run {
     pub fn run(&self) -> Report {
         let ran = World::new(self.plan.clone(), self.record).run();
         Report {
-            violation: ran.books.violation,
-            seen: ran.books.seen,
+            violation: ran.violation,
+            seen: ran.seen,
             hash: ran.hash,
             steps: ran.steps,
             history: ran.history,

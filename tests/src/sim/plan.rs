@@ -1,11 +1,14 @@
-//! What a seed stands for: the settings, what is sent, and what goes wrong when. A plan is a list, so that a failing one
-//! can be made shorter.
+//! What a seed stands for: what is sent, and what goes wrong when. A plan is a list, so that a failing one can be made
+//! shorter.
 
 use std::fmt;
 use std::time::Duration;
 
+use super::devices::Poison;
 use super::dice::Dice;
 use super::faults::{Fault, Kind};
+use super::sender::Sender;
+use super::settings::Settings;
 
 /// One thing that happens at its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +21,12 @@ pub(super) struct Action {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum What {
-    /// The application submits a message.
-    Submit(Message),
-    /// The application takes back a message that it submitted, the one of this number.
-    Cancel(usize),
-    /// A device sends.
-    Device(u64),
+    /// An application submits a message.
+    Submit(Sender, Message),
+    /// An application takes back a message that it submitted, the one of this number.
+    Cancel(Sender, usize),
+    /// A device sends to somebody.
+    Device(Sender, u64, Option<Poison>),
     Fault(Fault),
 }
 
@@ -46,33 +49,6 @@ pub(super) enum Killer {
     Cut,
 }
 
-/// The settings that matter.
-#[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) window: usize,
-    pub(super) connections: usize,
-    pub(super) draining_connections: usize,
-    pub(super) attempts: u32,
-    pub(super) give_up_after: Option<Duration>,
-    pub(super) queue_messages: usize,
-    pub(super) upstream_messages: usize,
-    pub(super) remembered_messages: usize,
-    pub(super) handlers: usize,
-    pub(super) devices: u64,
-    /// The endpoint knows a message that it took, on whatever connection its copy comes.
-    pub(super) remembers_ids: bool,
-    /// How fast it answers, in milliseconds.
-    pub(super) answers_within: u64,
-    /// Of so many in a hundred messages the answer is a nack of some code or other.
-    pub(super) nacks: u64,
-    /// Of so many in a hundred runs a handler does something else than ack.
-    pub(super) handler_trouble: u64,
-    /// Of so many in a hundred records the store refuses to keep them at first.
-    pub(super) store_trouble: u64,
-    #[cfg(ccs_planted)]
-    pub(super) planted: Option<ccs_proto::session::Planted>,
-}
-
 /// A whole run.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
@@ -87,12 +63,15 @@ impl Plan {
         let settings = Settings::of(&mut dice);
         let span = *dice.pick(&[20, 120, 1_200]);
         let mut whats = Vec::new();
+        let whose = |dice: &mut Dice| Sender(dice.index(settings.senders));
         let killers = dice.percent(15);
+        let poisons = dice.percent(20);
         let lives = dice.percent(40);
         let cancels = dice.percent(30);
         let submits = 3 + dice.index(if settings.window == 100 { 30 } else { 25 });
         for number in 0..submits {
             let at = dice.millis(0, span * 1_000);
+            let sender = whose(&mut dice);
             let burst = if dice.percent(8) {
                 settings.window + dice.index(settings.window / 2 + 2)
             } else {
@@ -115,18 +94,19 @@ impl Plan {
                     receipt: dice.percent(20),
                     killer,
                 };
-                whats.push((at, What::Submit(message)));
+                whats.push((at, What::Submit(sender, message)));
             }
             if cancels && dice.percent(10) {
                 let later = at + dice.millis(0, 5_000);
-                whats.push((later, What::Cancel(number)));
+                whats.push((later, What::Cancel(sender, number)));
             }
         }
         if settings.window == 100 && dice.percent(25) {
             let at = dice.millis(1_000, span * 1_000);
+            let sender = whose(&mut dice);
             for _ in 0..110 {
                 let message = Message::small(dice.below(settings.devices));
-                whats.push((at, What::Submit(message)));
+                whats.push((at, What::Submit(sender, message)));
             }
             let soon = at + dice.millis(100, 2_000);
             whats.push((soon, What::Fault(Fault::Drain)));
@@ -138,8 +118,11 @@ impl Plan {
             } else {
                 1
             };
+            let sender = whose(&mut dice);
             for _ in 0..burst {
-                whats.push((at, What::Device(dice.below(settings.devices))));
+                let device = dice.below(settings.devices);
+                let poison = (poisons && dice.percent(5)).then(|| *dice.pick(&Poison::ALL));
+                whats.push((at, What::Device(sender, device, poison)));
             }
         }
         // Few kinds in one run, so that each gets far (swarm testing, Groce et al. 2012).
@@ -178,67 +161,13 @@ impl Plan {
 }
 
 impl Message {
-    fn small(device: u64) -> Self {
+    pub(super) fn small(device: u64) -> Self {
         Self {
             device,
             time_to_live: None,
             own_id: true,
             receipt: false,
             killer: None,
-        }
-    }
-}
-
-impl Settings {
-    /// Without bounds that matter, and without faults.
-    pub(super) fn small(window: usize) -> Self {
-        Self {
-            window,
-            connections: 1,
-            draining_connections: 4,
-            attempts: 10,
-            give_up_after: None,
-            queue_messages: 1_000,
-            upstream_messages: 1_000,
-            remembered_messages: 1_000,
-            handlers: 8,
-            devices: 1,
-            remembers_ids: false,
-            answers_within: 0,
-            nacks: 0,
-            handler_trouble: 0,
-            store_trouble: 0,
-            #[cfg(ccs_planted)]
-            planted: None,
-        }
-    }
-
-    fn of(dice: &mut Dice) -> Self {
-        let mostly = |dice: &mut Dice, usual: usize, others: &[usize]| {
-            if dice.percent(70) {
-                usual
-            } else {
-                *dice.pick(others)
-            }
-        };
-        Self {
-            window: *dice.pick(&[1, 2, 2, 3, 3, 5, 8, 8, 100]),
-            connections: mostly(dice, 1, &[2, 3]),
-            draining_connections: mostly(dice, 4, &[1, 2]),
-            attempts: *dice.pick(&[2, 3, 10]),
-            give_up_after: dice.percent(15).then(|| dice.seconds(5, 600)),
-            queue_messages: mostly(dice, 1_000, &[3, 10, 50]),
-            upstream_messages: mostly(dice, 1_000, &[1, 3, 10]),
-            remembered_messages: mostly(dice, 1_000, &[1_000, 1_000, 3]),
-            handlers: *dice.pick(&[1, 2, 8, 64]),
-            devices: 1 + dice.below(4),
-            remembers_ids: dice.percent(50),
-            answers_within: *dice.pick(&[0, 20, 500, 5_000, 60_000]),
-            nacks: *dice.pick(&[0, 0, 5, 20, 60]),
-            handler_trouble: *dice.pick(&[0, 0, 10, 50]),
-            store_trouble: *dice.pick(&[0, 0, 10, 50]),
-            #[cfg(ccs_planted)]
-            planted: None,
         }
     }
 }

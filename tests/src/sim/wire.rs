@@ -11,6 +11,10 @@ use super::dice::Dice;
 /// Bytes on their way at which the writer has to wait.
 const CAPACITY: usize = 64 * 1024;
 
+/// How long a byte is on its way at most, over a connection that is dialled when nothing goes wrong any more: a login of
+/// four round trips is done in time.
+pub(super) const SLOWEST: Duration = Duration::from_millis(550);
+
 /// How one direction of a connection ends, as its reader sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -47,11 +51,12 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) fn new(mut dice: Dice) -> Self {
+    /// `slow`: it may take its time.
+    pub(super) fn new(mut dice: Dice, slow: bool) -> Self {
         let latency = match dice.below(10) {
             0 => Duration::ZERO,
             1..=6 => dice.millis(1, 60),
-            _ => dice.millis(60, 2_000),
+            _ => dice.millis(60, if slow { 2_000 } else { 500 }),
         };
         Self {
             flying: VecDeque::new(),
@@ -67,6 +72,21 @@ impl Pipe {
             stalled_until: Time::ZERO,
             dice,
         }
+    }
+
+    /// How long a byte is on its way, at most.
+    pub(super) fn slowest(&self) -> Duration {
+        self.latency + Duration::from_millis(self.jitter)
+    }
+
+    /// Whether what is written from now on arrives without a stall.
+    pub(super) fn is_whole(&self, now: Time) -> bool {
+        !self.sealed && self.stalled_until <= now
+    }
+
+    /// When everything that was written has arrived.
+    pub(super) fn all_arrived(&self) -> Time {
+        self.last
     }
 
     /// Whether what is written arrives in other pieces.

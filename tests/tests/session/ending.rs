@@ -81,3 +81,20 @@ fn what_is_queued_is_still_sent_over_a_new_connection() {
         Some(Command::Dial(_))
     ));
 }
+
+#[test]
+fn what_no_handler_can_finish_any_more_is_left_and_not_a_dead_letter() {
+    let mut world = World::bound();
+    world.device_sends(1, "phone-1", "u-1");
+    for _ in 1..=4 {
+        world.handle("u-1", Verdict::Retry);
+        world.advance(seconds(8));
+    }
+    assert_eq!(world.in_hand(), ["u-1#5"]);
+    world.session.shutdown(world.now, world.now + seconds(30));
+    world.handle("u-1", Verdict::Retry);
+    world.advance(seconds(1));
+    assert!(world.session.is_ended(), "nothing is waited for");
+    assert!(world.acks().is_empty(), "it comes again");
+    assert_eq!(world.session.dead_letters().count(), 0);
+}

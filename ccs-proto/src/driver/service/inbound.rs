@@ -26,7 +26,8 @@ pub enum ServiceEvent {
 /// A message or receipt to handle. Reads as what it carries.
 ///
 /// It is acked when the handler said [`ack`](Self::ack), and not before. One that is dropped without a word is tried again,
-/// as after [`retry`](Self::retry). Until one of a device is done with, no other of it comes.
+/// as after [`retry`](Self::retry); one that is dropped while the service is being shut down stays un-acked and comes again
+/// at the next start. Until one of a device is done with, no other of it comes.
 #[must_use = "what is dropped is tried again"]
 pub struct Handling {
     received: Received,

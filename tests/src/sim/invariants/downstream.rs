@@ -64,6 +64,11 @@ impl Message {
         self.losses = 0;
     }
 
+    /// Whether it may go out alone only: a stream or some connections ended with it in flight.
+    pub(in crate::sim) fn is_suspect(&self) -> bool {
+        self.deaths > 0 || self.losses >= 3
+    }
+
     fn expires(&self) -> Time {
         self.born + self.life
     }
@@ -79,7 +84,7 @@ impl Books {
     ) {
         let message = Message {
             killer,
-            born: self.now,
+            born: self.now(),
             // The wire counts whole seconds, so now or never is within the first one.
             life: life.unwrap_or(FOUR_WEEKS).max(Duration::from_secs(1)),
             stored: false,
@@ -103,7 +108,7 @@ impl Books {
 
     pub(super) fn sent(&mut self, connection: ConnectionId, id: String) {
         let window = self.settings.window;
-        let now = self.now;
+        let now = self.now();
         let Some(message) = self.messages.get_mut(&id) else {
             return self.broken(Rule::SameId, || format!("{id} is the id of no message"));
         };
@@ -167,6 +172,28 @@ impl Books {
                 format!("{id} is refused for the {attempts}th time, of {most}")
             });
         }
+    }
+
+    /// An answer came to something that is not in flight there.
+    pub(super) fn stray(&mut self, id: String, answer: &Answer) {
+        let message = self.messages.get(&id);
+        let acked = message.is_some_and(|message| message.answered == Some(Answer::Ack));
+        match answer {
+            Answer::Ack if acked => self.see(Sight::AckedTwice),
+            Answer::Nack { .. } if acked => self.see(Sight::NackedAfterAck),
+            Answer::Nack { .. } if message.is_none() => self.see(Sight::NackedNeverSent),
+            _ => {}
+        }
+        *self.strays.entry(id).or_default() += 1;
+    }
+
+    /// The session says that an answer settles nothing.
+    pub(super) fn ignored(&mut self, id: &str) {
+        let strays = self.strays.get_mut(id).filter(|count| **count > 0);
+        let told = strays.map(|count| *count -= 1).is_some();
+        self.check(told, Rule::Answers, || {
+            format!("an answer to {id} is said to be of no use, and none was")
+        });
     }
 
     /// It was in flight on a connection that is over.
@@ -248,7 +275,7 @@ impl Books {
     }
 
     fn settled(&mut self, id: &str, outcome: &Settlement) {
-        let now = self.now;
+        let now = self.now();
         let settings = &self.settings;
         let Some(message) = self.messages.get_mut(id) else {
             return self.broken(Rule::SameId, || format!("{id} is settled and nobody's"));

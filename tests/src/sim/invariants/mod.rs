@@ -1,152 +1,101 @@
 //! What must hold after every event, whatever goes wrong.
 
 mod downstream;
+mod findings;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use ccs_proto::message::Retry;
 use ccs_proto::session::SessionEvent;
-use ccs_proto::{ConnectionError, ConnectionId, Time};
+use ccs_proto::{ConnectionError, ConnectionId, Ignored, Time};
 
-pub(super) use downstream::Message;
-pub(super) use upstream::{Key, Upward};
+use downstream::Message;
+pub(super) use downstream::Outcome;
+pub(super) use findings::Findings;
+pub use findings::{Rule, Violation};
+pub(super) use upstream::Key;
+use upstream::Upward;
 
-use super::plan::Settings;
-use super::seen::{Seen, Sight};
+use super::seen::Sight;
+use super::sender::Sender;
+use super::settings::Settings;
 use super::wiretap::{Answer, Stanza};
-
-/// The rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Rule {
-    /// What is accepted is settled in the end, and what is acked is with the endpoint.
-    NoLoss,
-    /// What is accepted is stored.
-    AcceptedIsStored,
-    /// No ack before it is stored that the message was handled.
-    NoEarlyAck,
-    /// An ack goes out where the message came by, once for each time that it came.
-    AckWhereItCame,
-    /// An app server sends no nack.
-    NoNack,
-    /// No more than the window is in flight.
-    Window,
-    /// Whatever was in flight is acked, nacked or unknown, and it is told how many are unknown.
-    Answers,
-    /// An id belongs to one message, on every try.
-    SameId,
-    /// A message is in flight once; what was handled is not handled again.
-    NoNeedlessCopy,
-    /// Nothing new goes out on a draining connection.
-    Draining,
-    /// What is refused for good, expired, cancelled or settled is not sent.
-    NothingAfterTheEnd,
-    /// The outcome that is told is the one that was.
-    TrueOutcome,
-    /// An outcome is told once.
-    OneOutcome,
-    /// Tries have an end.
-    FiniteTries,
-    /// No dial before its time.
-    DialWaits,
-    /// Whatever is held has a bound.
-    Bounds,
-    /// The messages of one device are handled in order, one at a time.
-    DeviceOrder,
-    /// Nothing is sent before the stream is bound.
-    LoginFirst,
-    /// Without faults everything comes to its end.
-    Progress,
-    /// No word about the key.
-    Secret,
-}
-
-/// A rule was broken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// Which.
-    pub rule: Rule,
-    /// When, since the start of the run.
-    pub at: Time,
-    /// How.
-    pub what: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = self.at.since_origin().as_secs_f64();
-        write!(f, "{:?} broken at {at:.3} s: {}", self.rule, self.what)
-    }
-}
 
 /// A connection as the app server sees it.
 #[derive(Debug, Default)]
 struct Seat {
     bound: bool,
     draining: bool,
-    /// The session leaves it, once what is in flight there is answered (seed 140783).
+    /// The session leaves it, once what is in flight there is answered.
     left: bool,
     after_drain: bool,
     in_flight: BTreeSet<String>,
 }
 
-/// What every message has been through, and the first rule that was broken.
+/// What every message of one sender has been through.
 #[derive(Debug)]
 pub(super) struct Books {
+    sender: Sender,
     settings: Settings,
-    pub(super) now: Time,
-    pub(super) seen: Seen,
-    pub(super) violation: Option<Violation>,
+    findings: Findings,
     seats: BTreeMap<ConnectionId, Seat>,
     not_before: Time,
     pub(super) messages: BTreeMap<String, Message>,
     pub(super) deliveries: BTreeMap<Key, Upward>,
+    /// What was sent to this sender.
+    posted: BTreeSet<Key>,
+    /// The endpoint has said of some device that it gets too much.
+    pub(super) slowed: bool,
     /// For each device, what a handler has of it.
     lanes: BTreeMap<String, Key>,
+    /// Answers to what was not in flight, of which the session has said nothing.
+    strays: BTreeMap<String, u32>,
     last_was_drained: bool,
     arrivals: u64,
 }
 
 impl Books {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(sender: Sender, settings: Settings, findings: Findings) -> Self {
         Self {
+            sender,
             settings,
-            now: Time::ZERO,
-            seen: Seen::default(),
-            violation: None,
+            findings,
             seats: BTreeMap::new(),
             not_before: Time::ZERO,
             messages: BTreeMap::new(),
             deliveries: BTreeMap::new(),
+            posted: BTreeSet::new(),
+            slowed: false,
             lanes: BTreeMap::new(),
+            strays: BTreeMap::new(),
             last_was_drained: false,
             arrivals: 0,
         }
     }
 
-    pub(super) fn see(&mut self, sight: Sight) {
-        self.seen.see(sight);
+    pub(super) fn now(&self) -> Time {
+        self.findings.now()
     }
 
-    /// Notes a broken rule; the first one counts.
-    pub(super) fn broken(&mut self, rule: Rule, what: impl FnOnce() -> String) {
-        if self.violation.is_none() {
-            let at = self.now;
-            let what = what();
-            self.violation = Some(Violation { rule, at, what });
-        }
+    pub(super) fn see(&self, sight: Sight) {
+        self.findings.see(sight);
     }
 
-    pub(super) fn check(&mut self, holds: bool, rule: Rule, what: impl FnOnce() -> String) {
+    pub(super) fn broken(&self, rule: Rule, what: impl FnOnce() -> String) {
+        let sender = self.sender;
+        self.findings
+            .broken(rule, || format!("{sender}: {}", what()));
+    }
+
+    pub(super) fn check(&self, holds: bool, rule: Rule, what: impl FnOnce() -> String) {
         if !holds {
             self.broken(rule, what);
         }
     }
 
     pub(super) fn dials(&mut self) {
-        let early = self.now < self.not_before;
+        let early = self.now() < self.not_before;
         self.check(!early, Rule::DialWaits, || {
             "a dial that was to wait".to_owned()
         });
@@ -183,11 +132,14 @@ impl Books {
                 }
                 let shuts_out = answer.shuts_out();
                 let answers = |seat: &mut Seat| {
-                    seat.left |= shuts_out;
-                    seat.in_flight.remove(&id)
+                    let in_flight = seat.in_flight.remove(&id);
+                    seat.left |= in_flight && shuts_out;
+                    in_flight
                 };
                 if self.seats.get_mut(&connection).is_some_and(answers) {
                     self.answered(&id, answer);
+                } else {
+                    self.stray(id, &answer);
                 }
             }
             Stanza::Draining => self.drains(connection),
@@ -253,7 +205,10 @@ impl Books {
                     self.see(Sight::SlowTarget);
                 }
             }
-            SessionEvent::Reconnecting { after, .. } => self.not_before = self.now + *after,
+            SessionEvent::Ignored(Ignored::UnknownAnswer { message_id }) => {
+                self.ignored(message_id.as_str());
+            }
+            SessionEvent::Reconnecting { after, .. } => self.not_before = self.now() + *after,
             SessionEvent::Accepted { .. }
             | SessionEvent::NotStored { .. }
             | SessionEvent::Settled { .. } => self.message_event(event),
@@ -261,9 +216,12 @@ impl Books {
         }
     }
 
-    /// A connection is about to break.
-    pub(super) fn cut(&mut self, connection: ConnectionId) {
+    /// A connection breaks, within a stanza or not.
+    pub(super) fn cut(&mut self, connection: ConnectionId, within: bool) {
         self.see(Sight::Cut);
+        if within {
+            self.see(Sight::CutMidStanza);
+        }
         let seat = self.seats.get(&connection);
         if seat.is_some_and(|seat| !seat.in_flight.is_empty()) {
             self.see(Sight::CutInFlight);
@@ -279,6 +237,12 @@ impl Books {
             }
         }
         seat.in_flight
+    }
+
+    /// Accepted messages that have no outcome.
+    pub(super) fn unsettled(&self) -> impl Iterator<Item = (&String, &Message)> {
+        let messages = self.messages.iter();
+        messages.filter(|(_, m)| m.accepted && m.outcome.is_none())
     }
 
     /// The app server is gone, with all that was not stored.

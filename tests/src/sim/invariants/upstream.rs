@@ -39,11 +39,26 @@ impl Upward {
 }
 
 impl Books {
+    /// A device sent this to the sender, or the endpoint a receipt.
+    pub(in crate::sim) fn posted(&mut self, key: Key) {
+        self.posted.insert(key);
+    }
+
+    /// Whether a handler is done with all of these.
+    pub(in crate::sim) fn has_handled(&self, keys: &[Key]) -> bool {
+        let done = |key| self.deliveries.get(key).is_some_and(|upward| upward.over);
+        keys.iter().all(done)
+    }
+
     pub(super) fn came(&mut self, connection: ConnectionId, from: String, id: String) {
         self.arrivals += 1;
         let place = self.arrivals;
         let draining = self.is_draining(connection);
         let key = (from, id);
+        let own = self.posted.contains(&key);
+        self.check(own, Rule::Identity, || {
+            format!("{key:?} came, and was not sent to this sender")
+        });
         let upward = self.deliveries.entry(key.clone()).or_default();
         upward.copies.entry(connection).or_default().0 += 1;
         upward.places.entry(connection).or_insert(place);

@@ -15,14 +15,15 @@ use ccs_proto::{
 };
 
 use super::Move;
-use crate::pair::client_config;
+use crate::sim::app::key_of;
 use crate::sim::dice::{Dice, word};
-use crate::sim::invariants::{Books, Rule, Violation};
-use crate::sim::plan::Settings;
-use crate::sim::store::key_of;
+use crate::sim::invariants::{Books, Findings, Rule, Violation};
+use crate::sim::sender::Sender;
+use crate::sim::settings::Settings;
 use crate::sim::wiretap::Wiretap;
 
 const WINDOW: usize = 2;
+const SENDER: Sender = Sender(0);
 /// Deadlines that may pass without anything else to do, before all is settled.
 const DEADLINES: usize = 40;
 /// The session, in the list of what each part has seen; connections are the others.
@@ -44,6 +45,7 @@ pub(super) struct Scope {
     session: Session,
     tap: Wiretap,
     books: Books,
+    findings: Findings,
     links: BTreeMap<ConnectionId, Link>,
     dials: VecDeque<DialId>,
     in_hand: VecDeque<Delivery>,
@@ -64,7 +66,8 @@ impl Scope {
     pub(super) fn new(to_devices: usize, from_devices: usize) -> Self {
         let settings = Settings::small(WINDOW);
         let tap = Wiretap::default();
-        let mut client = client_config();
+        let findings = Findings::default();
+        let mut client = SENDER.client_config();
         client.window = WINDOW;
         client.tap = Some(tap.tap());
         let mut config = SessionConfig::new(Arc::new(client), "p", 1);
@@ -74,7 +77,8 @@ impl Scope {
         let mut scope = Self {
             session: Session::new(config, Time::ZERO),
             tap,
-            books: Books::new(settings),
+            books: Books::new(SENDER, settings, findings.clone()),
+            findings,
             links: BTreeMap::new(),
             dials: VecDeque::new(),
             in_hand: VecDeque::new(),
@@ -88,6 +92,10 @@ impl Scope {
             waited: 0,
             inputs: BTreeMap::new(),
         };
+        for message in &scope.waiting {
+            let key = (message.from().to_string(), message.message_id().to_string());
+            scope.books.posted(key);
+        }
         for number in 0..to_devices {
             let id = format!("m{number}");
             let message = Downstream::to("phone-1").id(id.as_str());
@@ -103,7 +111,7 @@ impl Scope {
             let what = || "it never comes to its end".to_owned();
             self.books.broken(Rule::Progress, what);
         }
-        self.books.violation.take()
+        self.findings.take().1
     }
 
     pub(super) fn fingerprint(&self) -> u64 {
@@ -284,7 +292,7 @@ impl Scope {
             return;
         };
         self.now = self.now.max(next);
-        self.books.now = self.now;
+        self.findings.set_now(self.now);
         self.session.handle_timeout(self.now);
         self.saw(SESSION, "time", &[]);
         let ids: Vec<ConnectionId> = self.links.keys().copied().collect();

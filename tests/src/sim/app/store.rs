@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use ccs_proto::Time;
 use ccs_proto::session::{DeadMessage, DeliveryKey, Forgotten, Received, Record, StoreId};
 
-use super::dice::{Dice, word};
-use super::faults::{Mood, Point};
-use super::invariants::Key;
-use super::seen::Sight;
-use super::world::World;
+use super::App;
+use crate::sim::dice::word;
+use crate::sim::faults::{Mood, Point};
+use crate::sim::invariants::Key;
+use crate::sim::seen::Sight;
+use crate::sim::stage::Stage;
 
 /// What a record is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +43,7 @@ pub(super) struct Store {
     last: Time,
 }
 
-pub(super) fn key_of(received: &Received) -> Key {
+pub(in crate::sim) fn key_of(received: &Received) -> Key {
     let from = match received {
         Received::Upstream(message) => message.from().as_str(),
         Received::Receipt(receipt) => receipt.from().as_str(),
@@ -77,6 +78,11 @@ impl Store {
         step.into_iter().chain(answer).min()
     }
 
+    pub(super) fn last_due(&self) -> Time {
+        let answer = self.answers.back().map(|(due, _, _)| *due);
+        answer.into_iter().fold(self.last, Time::max)
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.steps.is_empty() && self.answers.is_empty()
     }
@@ -105,40 +111,40 @@ impl Store {
     }
 }
 
-impl World {
-    fn store_delay(&mut self) -> Time {
-        self.app.store.drawn += 1;
-        let mut dice = Dice::of(self.plan.seed, &[20, self.app.store.drawn]);
-        let slow = self.is(&Mood::StoreSlow) || !self.calm && dice.percent(2);
+impl App {
+    fn store_delay(&mut self, stage: &mut Stage) -> Time {
+        self.store.drawn += 1;
+        let mut dice = self.dice(stage, &[20, self.store.drawn]);
+        let slow = stage.is(&Mood::StoreSlow) || !stage.calm && dice.percent(2);
         let delay = if slow {
             self.books.see(Sight::StoreSlow);
             dice.seconds(0, 40)
         } else {
             dice.millis(0, 3)
         };
-        let due = (self.now + delay).max(self.app.store.last);
-        self.app.store.last = due;
+        let due = (stage.now + delay).max(self.store.last);
+        self.store.last = due;
         due
     }
 
-    pub(super) fn store(&mut self, id: StoreId, record: Record) {
-        let due = self.store_delay();
+    pub(super) fn store(&mut self, stage: &mut Stage, id: StoreId, record: Record) {
+        let due = self.store_delay(stage);
         let name = word(&format!("{:?}", Name::of(&record)));
-        let drawn = self.app.store.drawn;
-        let mut dice = Dice::of(self.plan.seed, &[21, name, drawn]);
-        let trouble = self.plan.settings.store_trouble;
-        let refused = self.is(&Mood::StoreFails) || !self.calm && dice.percent(trouble);
-        let asked = self.now;
+        let drawn = self.store.drawn;
+        let mut dice = self.dice(stage, &[21, name, drawn]);
+        let trouble = stage.plan.settings.store_trouble;
+        let refused = stage.is(&Mood::StoreFails) || !stage.calm && dice.percent(trouble);
+        let asked = stage.now;
         let step = Step::Keep {
             id,
             record,
             asked,
             refused,
         };
-        self.app.store.steps.push_back((due, step));
+        self.store.steps.push_back((due, step));
     }
 
-    pub(super) fn forget(&mut self, forgotten: Forgotten) {
+    pub(super) fn forget(&mut self, stage: &mut Stage, forgotten: Forgotten) {
         let name = match forgotten {
             Forgotten::Downstream(id) => Name::Message(id.to_string()),
             Forgotten::Handled(handled) => {
@@ -148,47 +154,43 @@ impl World {
             }
             other => unreachable!("{other:?}"),
         };
-        let due = self.store_delay();
-        self.app.store.steps.push_back((due, Step::Forget(name)));
+        let due = self.store_delay(stage);
+        self.store.steps.push_back((due, Step::Forget(name)));
     }
 
     /// Does what is due, and says whether there was anything.
-    pub(super) fn run_store(&mut self) -> bool {
+    pub(super) fn run_store(&mut self, stage: &mut Stage) -> bool {
         let mut any = false;
-        while let Some((due, _)) = self.app.store.steps.front()
-            && *due <= self.now
-            && let Some((_, step)) = self.app.store.steps.pop_front()
+        while let Some((due, _)) = self.store.steps.front()
+            && *due <= stage.now
+            && let Some((_, step)) = self.store.steps.pop_front()
         {
             any = true;
-            self.store_step(step, true);
-            let kept = self
-                .app
-                .store
-                .answers
-                .back()
-                .is_some_and(|(_, _, kept)| *kept);
-            if kept && self.crashes_at(Point::Stored) {
+            self.store_step(stage, step, true);
+            let answer = self.store.answers.back();
+            let kept = answer.is_some_and(|(_, _, kept)| *kept);
+            if kept && self.crashes_at(stage, Point::Stored) {
                 return true;
             }
         }
-        while let Some((due, _, _)) = self.app.store.answers.front()
-            && *due <= self.now
-            && let Some((_, id, kept)) = self.app.store.answers.pop_front()
+        while let Some((due, _, _)) = self.store.answers.front()
+            && *due <= stage.now
+            && let Some((_, id, kept)) = self.store.answers.pop_front()
         {
             any = true;
-            if let Some(session) = &mut self.app.session {
+            if let Some(session) = &mut self.session {
                 if kept {
-                    session.stored(self.now, id);
+                    session.stored(stage.now, id);
                 } else {
-                    session.refused(self.now, id);
+                    session.refused(stage.now, id);
                 }
             }
-            self.look();
+            self.look(stage);
         }
         any
     }
 
-    fn store_step(&mut self, step: Step, tell: bool) {
+    fn store_step(&mut self, stage: &mut Stage, step: Step, tell: bool) {
         let mut answer = None;
         match step {
             Step::Keep {
@@ -201,58 +203,55 @@ impl World {
                 id, record, asked, ..
             } => {
                 let name = Name::of(&record);
-                self.note(|| format!("stored {name:?}"));
+                stage.note(|| format!("stored {name:?}"));
                 match &name {
                     Name::Message(id) => self.books.message_kept(id, true),
                     Name::DeadMessage(id) => self.books.message_buried(id),
                     Name::Delivery(key) => self.books.delivery_kept(key, true),
                 }
-                self.app.store.insert(name, record, asked);
+                self.store.insert(name, record, asked);
                 answer = Some((id, true));
             }
             Step::Forget(name) => {
-                self.note(|| format!("forgotten {name:?}"));
+                stage.note(|| format!("forgotten {name:?}"));
                 match &name {
                     Name::Message(id) => self.books.message_kept(id, false),
                     Name::Delivery(key) => self.books.delivery_kept(key, false),
                     Name::DeadMessage(_) => {}
                 }
-                self.app.store.remove(&name);
+                self.store.remove(&name);
             }
         }
         if let Some((id, kept)) = answer.filter(|_| tell) {
-            let mut dice = Dice::of(self.plan.seed, &[22, self.app.store.next]);
+            let mut dice = self.dice(stage, &[22, self.store.next]);
             let due = if dice.percent(70) {
-                self.now
+                stage.now
             } else {
-                self.now + dice.millis(0, 20)
+                stage.now + dice.millis(0, 20)
             };
-            let last = self.app.store.answers.back().map(|(due, _, _)| *due);
+            let last = self.store.answers.back().map(|(due, _, _)| *due);
             let due = last.map_or(due, |last| last.max(due));
-            self.app.store.answers.push_back((due, id, kept));
+            self.store.answers.push_back((due, id, kept));
         }
     }
 
     /// Of what was asked for, the first part is still done; nobody hears of it.
-    pub(super) fn store_crashes(&mut self, life: u64) {
-        let mut dice = Dice::of(self.plan.seed, &[23, life]);
-        let done = dice.index(self.app.store.steps.len() + 1);
-        self.app.store.answers.clear();
-        for (_, step) in std::mem::take(&mut self.app.store.steps)
-            .into_iter()
-            .take(done)
-        {
-            self.store_step(step, false);
+    pub(super) fn store_crashes(&mut self, stage: &mut Stage) {
+        let mut dice = self.dice(stage, &[23, self.life]);
+        let done = dice.index(self.store.steps.len() + 1);
+        self.store.answers.clear();
+        for (_, step) in std::mem::take(&mut self.store.steps).into_iter().take(done) {
+            self.store_step(stage, step, false);
         }
-        self.app.store.last = self.now;
+        self.store.last = stage.now;
     }
 
     /// A process that ends in order does all that was asked for; nobody hears of it.
-    pub(super) fn finish_store(&mut self) {
-        self.app.store.answers.clear();
-        for (_, step) in std::mem::take(&mut self.app.store.steps) {
-            self.store_step(step, false);
+    pub(super) fn finish_store(&mut self, stage: &mut Stage) {
+        self.store.answers.clear();
+        for (_, step) in std::mem::take(&mut self.store.steps) {
+            self.store_step(stage, step, false);
         }
-        self.app.store.last = self.now;
+        self.store.last = stage.now;
     }
 }

@@ -1,0 +1,141 @@
+//! The connections of an endpoint, by name, doing what a hub asks for.
+
+use std::collections::BTreeMap;
+
+use super::server::Peer;
+use crate::hub::{Command, Hub};
+use crate::ledger::ConnectionId;
+
+/// The connections of an endpoint whose messages go through a [`Hub`].
+///
+/// ```no_run
+/// # use ccs_proto::Time;
+/// # use ccs_proto::driver::{CarriedOut, Peers};
+/// # use ccs_proto::hub::{Command, Hub};
+/// fn carry_out(hub: &mut Hub, peers: &Peers, now: Time) {
+///     while let Some(command) = hub.poll_command() {
+///         let CarriedOut::NotHere(command) = peers.carry_out(hub, command) else {
+///             continue;
+///         };
+///         match *command {
+///             // Nothing is kept beyond this process.
+///             Command::Store { id, .. } => hub.stored(now, id),
+///             Command::Deliver { delivery, device, message, .. } => {
+///                 println!("{} gets {:?}", device.token, message.payload());
+///                 hub.delivered(now, delivery, 1_795_500_000_000);
+///             }
+///             _ => {}
+///         }
+///     }
+/// }
+/// ```
+#[derive(Debug, Default)]
+pub struct Peers(BTreeMap<ConnectionId, Peer>);
+
+/// What became of a command.
+#[derive(Debug)]
+pub enum CarriedOut {
+    /// It is done.
+    Done,
+    /// Its connection has ended. The hub knows, or is told with the connection's last event.
+    TooLate,
+    /// It is for a store or for a device, which are not here.
+    NotHere(Box<Command>),
+}
+
+impl Peers {
+    /// No connection.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A connection has logged in; tell the hub with [`Hub::login`].
+    pub fn insert(&mut self, peer: Peer) {
+        self.0.insert(peer.id(), peer);
+    }
+
+    /// The connection of this name.
+    #[must_use]
+    pub fn get(&self, connection: ConnectionId) -> Option<&Peer> {
+        self.0.get(&connection)
+    }
+
+    /// A connection is over; tell the hub with [`Hub::closed`].
+    pub fn remove(&mut self, connection: ConnectionId) -> Option<Peer> {
+        self.0.remove(&connection)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Does what is asked for a connection. An ack that comes too late is told to the hub.
+    pub fn carry_out(&self, hub: &mut Hub, command: Command) -> CarriedOut {
+        match self.attempt(hub, command) {
+            Some(carried_out) => carried_out,
+            None => CarriedOut::TooLate,
+        }
+    }
+
+    /// `None` if there is no connection of that name any more, or it takes nothing.
+    fn attempt(&self, hub: &mut Hub, command: Command) -> Option<CarriedOut> {
+        match command {
+            Command::Ack {
+                sender,
+                message_id,
+                token,
+                canonical,
+                ..
+            } => {
+                let peer = self.get(token.connection());
+                let given = peer.map(|peer| peer.ack(token, canonical.as_ref()));
+                if !matches!(given, Some(Ok(()))) {
+                    hub.ack_failed(&sender, message_id);
+                    return None;
+                }
+            }
+            Command::Nack {
+                token,
+                code,
+                description,
+                ..
+            } => {
+                let peer = self.get(token.connection())?;
+                peer.nack(token, &code, &description).ok()?;
+            }
+            Command::Send {
+                connection,
+                message,
+            } => self.get(connection)?.try_send(message).ok()?,
+            Command::SendAgain {
+                connection,
+                message,
+            } => {
+                let peer = self.get(connection)?;
+                if !peer.send_again(message.from(), message.message_id()) {
+                    return None;
+                }
+            }
+            Command::SendReceipt {
+                connection,
+                receipt,
+            } => self.get(connection)?.send_receipt(receipt).ok()?,
+            Command::SetWindows {
+                connection,
+                window,
+                upstream_window,
+            } => self.get(connection)?.set_windows(window, upstream_window),
+            Command::Drain(connection) => self.get(connection)?.drain(),
+            Command::End {
+                connection,
+                condition,
+                text,
+            } => self.get(connection)?.end_with(condition, text),
+            other => return Some(CarriedOut::NotHere(Box::new(other))),
+        }
+        Some(CarriedOut::Done)
+    }
+}

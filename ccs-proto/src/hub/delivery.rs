@@ -1,0 +1,201 @@
+//! Giving messages to devices, at once or when they can be reached.
+
+use std::sync::Arc;
+
+use super::command::{Command, StoreId};
+use super::event::{Discarded, HubEvent};
+use super::mail::{DeliveryId, Device, State, Taken};
+use super::mailbox::{Goes, Reach, makes_room};
+use super::{Due, Hub};
+use crate::message::{Downstream, MessageId, RegistrationToken, SenderId};
+use crate::time::Time;
+
+impl Hub {
+    /// Tells whether a device can be reached. What waits for one that can is given to it, the oldest first.
+    pub fn reach(&mut self, now: Time, device: &Device, reach: Reach) {
+        self.tick(now);
+        // What has had its time is not delivered, although nobody has looked since.
+        self.run_due();
+        self.set_reach(device, reach);
+        self.run_due();
+    }
+
+    pub(super) fn set_reach(&mut self, device: &Device, reach: Reach) {
+        let Some(mailbox) = self.mail.boxes.get_mut(device) else {
+            return;
+        };
+        mailbox.reach = reach;
+        if reach == Reach::Online {
+            let deleted = std::mem::take(&mut mailbox.deleted);
+            if mailbox.is_empty() {
+                self.mail.boxes.remove(device);
+            }
+            if deleted > 0 {
+                self.tell_deleted(device.clone(), deleted);
+            }
+        }
+        let mailbox = self.mail.boxes.get(device);
+        let waiting = mailbox.map_or_else(Vec::new, |mailbox| {
+            mailbox.waiting.iter().copied().collect::<Vec<_>>()
+        });
+        for id in waiting {
+            let letter = self.mail.letter_of(id);
+            if letter.is_some_and(|letter| reach.lets_through(&letter.message)) {
+                self.deliver(id);
+            }
+        }
+    }
+
+    fn tell_deleted(&mut self, device: Device, messages: u64) {
+        self.command(Command::TellDeleted {
+            device: device.clone(),
+            messages,
+        });
+        self.emit(HubEvent::ToldDeleted { device, messages });
+    }
+
+    /// A device has a message. If its app server wants to know, it gets a receipt, which says that it was `sent_at`, in
+    /// milliseconds since the Unix epoch. A delivery that was answered before changes nothing.
+    pub fn delivered(&mut self, now: Time, delivery: DeliveryId, sent_at: u64) {
+        self.tick(now);
+        if let Some(held) = self.mail.copies.get(&delivery) {
+            let letter = held.letter;
+            if let Some(taken) = self.take_copy(delivery) {
+                if let Some(letter) = self.mail.letters.get_mut(&letter) {
+                    letter.confirmed = true;
+                }
+                self.emit(HubEvent::Delivered(taken.copy.clone()));
+                if taken.wants_receipt {
+                    self.receipt(&taken, sent_at);
+                }
+            }
+        }
+        self.run_due();
+    }
+
+    /// A device did not get a message: it cannot be reached, and what is for it waits. One that did not get this message
+    /// must not get those that were to be delivered after it: give all of them back, in any order.
+    pub fn not_delivered(&mut self, now: Time, delivery: DeliveryId) {
+        self.tick(now);
+        if let Some(held) = self.mail.copies.get(&delivery) {
+            if let Some(mailbox) = self.mail.boxes.get_mut(&held.device) {
+                mailbox.reach = Reach::Offline;
+            }
+            self.keep(delivery);
+        }
+        self.run_due();
+    }
+
+    pub(super) fn restore_mail(
+        &mut self,
+        id: StoreId,
+        sender: &SenderId,
+        message_id: &MessageId,
+        message: &Arc<Downstream>,
+        devices: &[RegistrationToken],
+        expires: Time,
+    ) {
+        self.mail
+            .letter(id, None, sender, message_id, message, expires);
+        for token in devices {
+            let device = Device::new(sender.clone(), token.clone());
+            let delivery = DeliveryId(self.next_number());
+            self.mail.insert(delivery, id, device, Reach::Offline);
+            self.keep(delivery);
+        }
+    }
+
+    /// It is stored: from here on it goes its way.
+    pub(super) fn release(&mut self, id: DeliveryId) {
+        let Some(held) = self.mail.copies.get(&id) else {
+            return;
+        };
+        let mailbox = self.mail.boxes.get(&held.device);
+        let letter = self.mail.letters.get(&held.letter);
+        match (mailbox, letter) {
+            (Some(mailbox), Some(letter)) if mailbox.reach.lets_through(&letter.message) => {
+                self.deliver(id);
+            }
+            _ => self.keep(id),
+        }
+    }
+
+    fn deliver(&mut self, id: DeliveryId) {
+        let Some(letter) = self.mail.letter_of(id) else {
+            return;
+        };
+        let (message_id, message) = (letter.message_id.clone(), Arc::clone(&letter.message));
+        let expires = (letter.expires, Due::CopyExpires(id));
+        self.timers.remove(&expires);
+        self.mail.set_state(id, State::OnItsWay);
+        if let Some(held) = self.mail.copies.get(&id) {
+            let device = held.device.clone();
+            self.command(Command::Deliver {
+                delivery: id,
+                device,
+                message_id,
+                message,
+            });
+        }
+    }
+
+    /// It waits for its device, if it has any time to.
+    fn keep(&mut self, id: DeliveryId) {
+        let (Some(letter), Some(copy)) = (self.mail.letter_of(id), self.mail.copy(id)) else {
+            return;
+        };
+        let expires = letter.expires;
+        if expires <= self.now {
+            return self.discard(id, Discarded::Expired);
+        }
+        let (goes, why) = match self.goes_for(id, &copy.device) {
+            Goes::Nothing => (Vec::new(), Discarded::Expired),
+            Goes::SameKey(ids) => (ids, Discarded::Collapsed),
+            Goes::OldestKey(ids) => (ids, Discarded::TooManyKeys),
+            Goes::Unkeyed(ids) => (ids, Discarded::TooMany),
+        };
+        for other in goes {
+            if why == Discarded::TooMany
+                && let Some(mailbox) = self.mail.boxes.get_mut(&copy.device)
+            {
+                mailbox.deleted = mailbox.deleted.saturating_add(1);
+            }
+            self.discard(other, why);
+        }
+        self.mail.set_state(id, State::Waiting);
+        self.timers.insert((expires, Due::CopyExpires(id)));
+        self.emit(HubEvent::Kept(copy));
+    }
+
+    fn goes_for(&self, id: DeliveryId, device: &Device) -> Goes {
+        let key = |id: DeliveryId| self.mail.letter_of(id)?.message.collapses_by();
+        let mailbox = self.mail.boxes.get(device);
+        let waiting = mailbox.into_iter().flat_map(|mailbox| &mailbox.waiting);
+        makes_room(
+            waiting.map(|other| (*other, key(*other))),
+            key(id),
+            self.config.collapse_keys,
+            self.config.kept_per_device,
+        )
+    }
+
+    pub(super) fn copy_expires(&mut self, id: DeliveryId) {
+        self.discard(id, Discarded::Expired);
+    }
+
+    fn discard(&mut self, id: DeliveryId, why: Discarded) {
+        if let Some(taken) = self.take_copy(id) {
+            self.emit(HubEvent::Discarded(taken.copy, why));
+        }
+    }
+
+    pub(super) fn take_copy(&mut self, id: DeliveryId) -> Option<Taken> {
+        let expires = self.mail.letter_of(id)?.expires;
+        self.timers.remove(&(expires, Due::CopyExpires(id)));
+        let (taken, done) = self.mail.take(id)?;
+        if let Some(letter) = done {
+            self.forget(letter);
+        }
+        Some(taken)
+    }
+}

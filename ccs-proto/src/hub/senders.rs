@@ -1,0 +1,191 @@
+//! What there is of each sender.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
+
+use super::config::{HubConfig, SenderLimits};
+use crate::ledger::ConnectionId;
+use crate::message::{MessageId, Receipt, RegistrationToken, SenderId};
+
+/// A device chooses its own ids, so two devices may use the same one: the name is both.
+pub(super) type UpstreamKey = (RegistrationToken, MessageId);
+
+/// All senders that have logged in or are to get something. As many as there are accounts.
+#[derive(Debug, Default)]
+pub(super) struct Senders {
+    by_id: BTreeMap<SenderId, Sender>,
+    /// Whose a connection is.
+    owners: BTreeMap<ConnectionId, SenderId>,
+}
+
+/// One sender.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) limits: SenderLimits,
+    pub(super) lines: BTreeMap<ConnectionId, Line>,
+    /// The connections that take a message now.
+    ready: BTreeSet<ConnectionId>,
+    /// Who got the last message; the next in the circle gets the next.
+    last: ConnectionId,
+    /// Messages from devices that are on no connection, by number: the oldest first, however often it went out before.
+    pub(super) waiting: BTreeSet<u64>,
+    /// Messages from devices that are not acked, by name.
+    pub(super) by_key: BTreeMap<UpstreamKey, u64>,
+    /// Bytes of their bodies.
+    pub(super) bytes: usize,
+    /// Receipts that wait for a connection.
+    pub(super) receipts: VecDeque<Receipt>,
+    pub(super) doubtful: Doubtful,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) state: LineState,
+    /// What was sent here and not acked here, by name. One that was acked elsewhere still has its place in the window.
+    pub(super) in_flight: BTreeMap<UpstreamKey, u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineState {
+    /// It just logged in, and gets nothing yet.
+    Greeting,
+    Open,
+    Draining,
+}
+
+/// Ids of accepted messages whose ack may be lost; each is known once.
+#[derive(Debug, Default)]
+pub(super) struct Doubtful {
+    ids: BTreeSet<MessageId>,
+    order: VecDeque<MessageId>,
+}
+
+impl Senders {
+    pub(super) fn get_or_insert(&mut self, id: &SenderId, config: &HubConfig) -> &mut Sender {
+        self.by_id
+            .entry(id.clone())
+            .or_insert_with(|| Sender::new(config.limits))
+    }
+
+    pub(super) fn get(&self, id: &SenderId) -> Option<&Sender> {
+        self.by_id.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &SenderId) -> Option<&mut Sender> {
+        self.by_id.get_mut(id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Sender> {
+        self.by_id.values()
+    }
+
+    pub(super) fn connections(&self) -> impl Iterator<Item = ConnectionId> {
+        self.owners.keys().copied()
+    }
+
+    pub(super) fn owner(&self, connection: ConnectionId) -> Option<&SenderId> {
+        self.owners.get(&connection)
+    }
+
+    /// The connection's sender, with its name.
+    pub(super) fn of(&mut self, connection: ConnectionId) -> Option<(SenderId, &mut Sender)> {
+        let id = self.owners.get(&connection)?;
+        Some((id.clone(), self.by_id.get_mut(id)?))
+    }
+
+    pub(super) fn insert(&mut self, connection: ConnectionId, id: &SenderId, config: &HubConfig) {
+        self.owners.insert(connection, id.clone());
+        let line = Line {
+            state: LineState::Greeting,
+            in_flight: BTreeMap::new(),
+        };
+        let sender = self.get_or_insert(id, config);
+        sender.lines.insert(connection, line);
+    }
+
+    pub(super) fn remove(&mut self, connection: ConnectionId) -> Option<(SenderId, Line)> {
+        let id = self.owners.remove(&connection)?;
+        let sender = self.by_id.get_mut(&id)?;
+        sender.ready.remove(&connection);
+        let line = sender.lines.remove(&connection)?;
+        Some((id, line))
+    }
+}
+
+impl Sender {
+    fn new(limits: SenderLimits) -> Self {
+        Self {
+            limits,
+            lines: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            last: ConnectionId(0),
+            waiting: BTreeSet::new(),
+            by_key: BTreeMap::new(),
+            bytes: 0,
+            receipts: VecDeque::new(),
+            doubtful: Doubtful::default(),
+        }
+    }
+
+    /// To be told after anything changed on a connection: whether it takes a message now.
+    pub(super) fn refresh(&mut self, connection: ConnectionId) {
+        let takes = self.lines.get(&connection).is_some_and(|line| {
+            line.state == LineState::Open && line.in_flight.len() < self.limits.upstream_window
+        });
+        if takes {
+            self.ready.insert(connection);
+        } else {
+            self.ready.remove(&connection);
+        }
+    }
+
+    pub(super) fn takes_any(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The next connection in the circle that takes a message of this name, which is on none of them twice.
+    pub(super) fn next_for(&self, key: &UpstreamKey) -> Option<ConnectionId> {
+        let after = (Bound::Excluded(self.last), Bound::Unbounded);
+        let circle = self
+            .ready
+            .range(after)
+            .chain(self.ready.range(..=self.last));
+        let has_it = |id: &ConnectionId| {
+            let line = self.lines.get(id);
+            line.is_some_and(|line| line.in_flight.contains_key(key))
+        };
+        circle.copied().find(|id| !has_it(id))
+    }
+
+    pub(super) fn put_on(&mut self, connection: ConnectionId, key: &UpstreamKey, number: u64) {
+        self.last = connection;
+        if let Some(line) = self.lines.get_mut(&connection) {
+            line.in_flight.insert(key.clone(), number);
+        }
+        self.refresh(connection);
+    }
+}
+
+impl Doubtful {
+    pub(super) fn insert(&mut self, id: MessageId, limit: usize) {
+        if self.ids.insert(id.clone()) {
+            self.order.push_back(id);
+        }
+        while self.ids.len() > limit {
+            match self.order.pop_front() {
+                Some(oldest) => self.ids.remove(&oldest),
+                None => return,
+            };
+        }
+        // Those that were taken stand in the order until they are the oldest, or too many.
+        if self.order.len() > limit.saturating_mul(2) {
+            let ids = &self.ids;
+            self.order.retain(|id| ids.contains(id));
+        }
+    }
+
+    pub(super) fn take(&mut self, id: &MessageId) -> bool {
+        self.ids.remove(id)
+    }
+}
