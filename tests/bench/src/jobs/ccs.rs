@@ -1,0 +1,264 @@
+//! This project's core.
+
+use std::rc::Rc;
+
+use bytes::BytesMut;
+use ccs_proto::message::{Data, Downstream, MessageId};
+use ccs_proto::{AckToken, ClientConnection, ClientEvent, ServerConnection, ServerEvent};
+
+use crate::corpus::{Corpus, Sample};
+use crate::job::Job;
+use crate::login::{NOW, client_config, pair};
+
+/// Bytes of upstream messages to typed events; acked later.
+pub struct Events {
+    corpus: Rc<Corpus>,
+    chunk: usize,
+    client: ClientConnection,
+    tokens: Vec<AckToken>,
+    out: BytesMut,
+}
+
+impl Events {
+    pub fn new(corpus: Rc<Corpus>, chunk: usize) -> Self {
+        let mut config = client_config();
+        // Reading goes on while nothing is acked.
+        config.inbox_messages = corpus.samples.len();
+        Self {
+            tokens: Vec::with_capacity(corpus.samples.len()),
+            client: pair(config).0,
+            out: BytesMut::new(),
+            corpus,
+            chunk,
+        }
+    }
+}
+
+impl Job for Events {
+    fn run(&mut self) -> usize {
+        let mut weight = 0;
+        for read in self.corpus.stream.chunks(self.chunk) {
+            self.client.receive(NOW, read).expect("in order");
+            while let Some(event) = self.client.poll_event() {
+                let ClientEvent::Upstream { message, token } = event else {
+                    panic!("{event:?}");
+                };
+                weight += message.body().len();
+                self.tokens.push(token);
+            }
+        }
+        assert_eq!(self.tokens.len(), self.corpus.samples.len());
+        weight
+    }
+
+    fn tidy(&mut self) {
+        for token in self.tokens.drain(..) {
+            self.client.ack(token).expect("its own");
+        }
+        while self.client.poll_transmit(NOW, &mut self.out) {
+            self.out.clear();
+        }
+    }
+}
+
+/// The other half of [`Events`]: acks to bytes, a whole corpus in one go.
+pub struct AckBytes(Events);
+
+impl AckBytes {
+    pub fn new(corpus: Rc<Corpus>, chunk: usize) -> Self {
+        let mut job = Self(Events::new(corpus, chunk));
+        job.tidy();
+        job
+    }
+}
+
+impl Job for AckBytes {
+    fn run(&mut self) -> usize {
+        self.0.tidy();
+        self.0.tokens.len()
+    }
+
+    fn tidy(&mut self) {
+        self.0.run();
+    }
+}
+
+/// Bytes of upstream messages to typed events to bytes of acks, written after each read.
+pub struct Acks {
+    corpus: Rc<Corpus>,
+    chunk: usize,
+    client: ClientConnection,
+    out: BytesMut,
+}
+
+impl Acks {
+    pub fn new(corpus: Rc<Corpus>, chunk: usize) -> Self {
+        Self {
+            client: pair(client_config()).0,
+            out: BytesMut::new(),
+            corpus,
+            chunk,
+        }
+    }
+}
+
+impl Job for Acks {
+    fn run(&mut self) -> usize {
+        let mut written = 0;
+        for read in self.corpus.stream.chunks(self.chunk) {
+            self.client.receive(NOW, read).expect("in order");
+            while let Some(event) = self.client.poll_event() {
+                let ClientEvent::Upstream { message, token } = event else {
+                    panic!("{event:?}");
+                };
+                std::hint::black_box(message);
+                self.client.ack(token).expect("its own");
+            }
+            while self.client.poll_transmit(NOW, &mut self.out) {
+                written += self.out.len();
+                self.out.clear();
+            }
+        }
+        written
+    }
+}
+
+/// Typed downstream messages to bytes, a window at a time; the endpoint answers in between.
+pub struct Sends {
+    messages: Vec<(Downstream, MessageId)>,
+    client: ClientConnection,
+    server: ServerConnection,
+    out: BytesMut,
+    sent: Vec<u8>,
+    run: usize,
+}
+
+impl Sends {
+    pub fn new(corpus: &Corpus) -> Self {
+        let mut config = client_config();
+        config.window = corpus.samples.len();
+        let (client, server) = pair(config);
+        Self {
+            messages: messages(&corpus.samples, 0),
+            client,
+            server,
+            out: BytesMut::new(),
+            sent: Vec::new(),
+            run: 0,
+        }
+    }
+}
+
+/// An endpoint knows an id that comes again, so each run has its own.
+fn messages(samples: &[Sample], run: usize) -> Vec<(Downstream, MessageId)> {
+    let message = |sample: &Sample| {
+        let data = Data::from_json(&sample.data).expect("an object");
+        let message = Downstream::to(sample.from.as_str()).with_data(data);
+        let id = MessageId::from(format!("{run}-{}", sample.id));
+        (message, id)
+    };
+    samples.iter().map(message).collect()
+}
+
+impl Job for Sends {
+    fn run(&mut self) -> usize {
+        self.sent.clear();
+        for some in self.messages.chunks(10) {
+            for (message, id) in some {
+                let message = message.encode(id).expect("valid");
+                let permit = self.client.reserve().expect("a place");
+                permit.send(message).expect("a new id");
+            }
+            while self.client.poll_transmit(NOW, &mut self.out) {
+                // What a socket would take.
+                self.sent.extend_from_slice(&self.out);
+                self.out.clear();
+            }
+        }
+        self.sent.len()
+    }
+
+    fn tidy(&mut self) {
+        // In pieces: the endpoint reads no further when a window waits.
+        for read in self.sent.chunks(8 * 1024) {
+            answer(&mut self.server, read, &mut self.out);
+            self.client.receive(NOW, &self.out).expect("in order");
+            self.out.clear();
+        }
+        while self.client.poll_event().is_some() {}
+        self.run += 1;
+        for (number, (_, id)) in self.messages.iter_mut().enumerate() {
+            *id = MessageId::from(format!("{}-{number:012}", self.run));
+        }
+    }
+}
+
+/// What an endpoint does with a read: an ack for each message.
+fn answer(server: &mut ServerConnection, read: &[u8], out: &mut BytesMut) {
+    server.receive(NOW, read).expect("in order");
+    while let Some(event) = server.poll_event() {
+        let ServerEvent::Downstream { message, token, .. } = event else {
+            panic!("{event:?}");
+        };
+        std::hint::black_box(message);
+        server.ack(token, None).expect("its own");
+    }
+    while server.poll_transmit(NOW, out) {}
+}
+
+/// The endpoint's side: bytes of downstream messages to typed events to bytes of acks.
+pub struct Answers {
+    corpus: Rc<Corpus>,
+    chunk: usize,
+    client: ClientConnection,
+    server: ServerConnection,
+    stream: BytesMut,
+    out: BytesMut,
+    acks: Vec<u8>,
+    run: usize,
+}
+
+impl Answers {
+    pub fn new(corpus: Rc<Corpus>, chunk: usize) -> Self {
+        let mut config = client_config();
+        config.window = corpus.samples.len();
+        let (client, server) = pair(config);
+        let mut job = Self {
+            client,
+            server,
+            stream: BytesMut::new(),
+            out: BytesMut::new(),
+            acks: Vec::new(),
+            run: 0,
+            corpus,
+            chunk,
+        };
+        job.tidy();
+        job
+    }
+}
+
+impl Job for Answers {
+    fn run(&mut self) -> usize {
+        for read in self.stream.chunks(self.chunk) {
+            answer(&mut self.server, read, &mut self.out);
+            self.acks.extend_from_slice(&self.out);
+            self.out.clear();
+        }
+        self.acks.len()
+    }
+
+    fn tidy(&mut self) {
+        self.client.receive(NOW, &self.acks).expect("in order");
+        while self.client.poll_event().is_some() {}
+        self.acks.clear();
+        self.stream.clear();
+        self.run += 1;
+        for (message, id) in messages(&self.corpus.samples, self.run) {
+            let message = message.encode(&id).expect("valid");
+            let permit = self.client.reserve().expect("a place");
+            permit.send(message).expect("a new id");
+        }
+        while self.client.poll_transmit(NOW, &mut self.stream) {}
+    }
+}
