@@ -32,7 +32,7 @@ fn a_writer_that_floods_is_held_back_while_the_window_is_full() {
     }
     let mut stdin = pipe.stdin();
     let (told, written) = std::sync::mpsc::channel();
-    let many = 2 * HELD;
+    let many = HELD + 2_000;
     let data = "x".repeat(1_000);
     let writer = thread::spawn(move || {
         for n in 0..many {
