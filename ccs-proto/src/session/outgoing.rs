@@ -126,6 +126,10 @@ impl Session {
     pub(super) fn fill(&mut self, id: ConnectionId) {
         while let Some(slot) = self.pool.get(id).filter(|slot| has_place(slot)) {
             let idle = slot.connection.capacity() >= self.config.client.window;
+            #[cfg(ccs_planted)]
+            if self.is_planted(super::Planted::OneInFlight) && !idle {
+                return;
+            }
             let Some(number) = self.next_for(id, idle) else {
                 return;
             };
