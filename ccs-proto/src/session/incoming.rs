@@ -18,6 +18,11 @@ impl Session {
         if self.is_closing() {
             return None;
         }
+        #[cfg(ccs_planted)]
+        if self.is_planted(super::Planted::RetryHoldsUpAll) && self.deliveries.next_due().is_some()
+        {
+            return None;
+        }
         let session = self.config.seed;
         let (number, held) = self.deliveries.start_next()?;
         Some(Delivery {

@@ -68,6 +68,7 @@ impl Session {
             Place::Out(connection) => {
                 let slot = self.pool.get_mut(connection)?;
                 slot.connection.cancel(id)?;
+                slot.free = slot.free.saturating_add(1);
             }
             Place::Storing | Place::Ready(_) | Place::Suspect { .. } | Place::Waiting(_) => {}
         }
@@ -127,6 +128,10 @@ impl Session {
     pub(super) fn fill(&mut self, id: ConnectionId) {
         while let Some(slot) = self.pool.get(id).filter(|slot| has_place(slot)) {
             let idle = slot.connection.capacity() >= self.config.client.window;
+            #[cfg(ccs_planted)]
+            if self.is_planted(super::Planted::OneInFlight) && !idle {
+                return;
+            }
             let Some(number) = self.next_for(id, idle) else {
                 return;
             };
@@ -146,7 +151,9 @@ impl Session {
             }
             let sent = self.pool.get_mut(id).is_some_and(|slot| {
                 let permit = slot.connection.reserve();
-                permit.is_ok_and(|permit| permit.send(message).is_ok())
+                let sent = permit.is_ok_and(|permit| permit.send(message).is_ok());
+                slot.free = slot.free.saturating_sub(usize::from(sent));
+                sent
             });
             if !sent {
                 return;

@@ -45,11 +45,17 @@ pub enum Planted {
     DeviceOutOfOrder,
     /// The next dial does not wait.
     DialAtOnce,
+    /// A message waits for the answer to the one before it, whatever the window.
+    OneInFlight,
+    /// A delivery that waits for its next try holds up those of all devices.
+    RetryHoldsUpAll,
+    /// Those that were in flight when a stream ended go out together again.
+    SuspectsTogether,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::AckBeforeHandler,
         Self::AckBeforeStored,
         Self::AckOnOtherConnection,
@@ -67,6 +73,9 @@ impl Planted {
         Self::DedupById,
         Self::DeviceOutOfOrder,
         Self::DialAtOnce,
+        Self::OneInFlight,
+        Self::RetryHoldsUpAll,
+        Self::SuspectsTogether,
     ];
 }
 

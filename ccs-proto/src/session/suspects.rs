@@ -34,6 +34,10 @@ impl Blame {
 impl Session {
     /// Whether a message goes out only alone.
     pub(super) fn is_suspect(&self, entry: &Entry) -> bool {
+        #[cfg(ccs_planted)]
+        if self.is_planted(super::Planted::SuspectsTogether) {
+            return false;
+        }
         entry.deaths > 0 || entry.losses >= self.config.stream_deaths
     }
 
