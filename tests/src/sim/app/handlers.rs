@@ -1,6 +1,6 @@
 //! Handlers that are slow, fail, panic, hang or give up.
 
-use ccs_proto::session::{DeliveryToken, Received, Run, RunEnd, RunId, Session, Verdict};
+use ccs_proto::session::{DeliveryToken, Received, Run, RunEnd, RunId, Verdict};
 
 use super::App;
 use super::store::key_of;
@@ -99,7 +99,10 @@ impl App {
             return;
         };
         // What a session that is being shut down could not handle comes again, whichever try it was.
-        let closing = self.session.as_ref().is_none_or(Session::is_closing);
+        let closing = self
+            .session
+            .as_ref()
+            .is_none_or(|session| session.is_closing());
         let tries_over = verdict == Verdict::Retry && run.attempt >= TRIES && !closing;
         let done = verdict != Verdict::Retry || tries_over;
         stage.note(|| format!("handler {:?} says {verdict:?}", run.key));
