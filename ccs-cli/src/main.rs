@@ -1,7 +1,9 @@
 //! The `ccs` command: a CCS endpoint and an app server in the shell.
 
 mod broadcast;
+mod certificate;
 mod demo;
+mod dice;
 mod exit;
 mod interrupts;
 mod lines;

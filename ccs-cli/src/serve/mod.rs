@@ -2,7 +2,6 @@
 
 mod accounts;
 mod args;
-mod certificate;
 mod command;
 mod counts;
 mod devices;

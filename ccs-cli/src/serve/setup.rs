@@ -9,8 +9,8 @@ use ccs_tokio::{ApiKey, Identity, SenderId};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::accounts::Accounts;
-use super::certificate;
 use super::{ServeArgs, ServeError};
+use crate::certificate;
 use crate::state::{self, StateError};
 
 /// What an endpoint needs to listen.

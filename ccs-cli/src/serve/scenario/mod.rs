@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use ccs_tokio::proto::Time;
 use ccs_tokio::{RegistrationToken, Upstream};
-use ring::digest::{SHA256, digest};
 
 pub use file::{Answer, ScenarioError};
 
 use super::quirk::Memory;
+use crate::dice::Dice;
 use file::{File, Redeliver, Rule};
 
 /// A scenario, and how far it has come.
@@ -110,7 +110,8 @@ impl Scenario {
                 past.second = (since.as_secs(), 0);
             }
             past.second.1 += 1;
-            let dice = Dice::new(seed, "message", number, token.as_str(), past.messages);
+            let about = format!("message {number} {} {token}", past.messages);
+            let dice = Dice::new(seed, &about);
             if fate.is_none() && rule.is_for(since, past, &dice) {
                 past.hits += 1;
                 fate = Some(Fate {
@@ -130,7 +131,8 @@ impl Scenario {
         let (number, rule) = rules.find(|(_, rule)| rule.from.matches(from.as_str()))?;
         let past = self.redelivered.of((number, from.clone()));
         past.messages += 1;
-        let dice = Dice::new(seed, "redelivery", number, from.as_str(), past.messages);
+        let about = format!("redelivery {number} {} {from}", past.messages);
+        let dice = Dice::new(seed, &about);
         let Redeliver {
             percent,
             times,
@@ -154,31 +156,6 @@ impl Rule {
                 .above_per_second
                 .is_none_or(|most| past.second.1 > most)
             && dice.falls_within(self.percent)
-    }
-}
-
-/// Numbers that belong to one message.
-struct Dice([u64; 2]);
-
-impl Dice {
-    fn new(seed: u64, what: &str, rule: usize, token: &str, message: u64) -> Self {
-        let text = format!("{seed} {what} {rule} {message} {token}");
-        let digest = digest(&SHA256, text.as_bytes());
-        let number = |from: usize| {
-            let bytes = digest.as_ref().get(from..from + 8);
-            let bytes: Option<[u8; 8]> = bytes.and_then(|bytes| bytes.try_into().ok());
-            bytes.map_or(0, u64::from_be_bytes)
-        };
-        Self([number(0), number(8)])
-    }
-
-    fn falls_within(&self, percent: u32) -> bool {
-        self.0[0] % 100 < u64::from(percent)
-    }
-
-    fn within(&self, (from, to): (Duration, Duration)) -> Duration {
-        let span = to.saturating_sub(from).as_micros() as u64;
-        from + Duration::from_micros(self.0[1] % (span + 1))
     }
 }
 
