@@ -20,7 +20,17 @@ impl Dice {
 
     /// So often of a hundred.
     pub fn falls_within(&self, percent: u32) -> bool {
-        self.0[0] % 100 < u64::from(percent)
+        self.percent() < percent
+    }
+
+    /// From 0 to 99; what [`falls_within`](Self::falls_within) looks at.
+    pub fn percent(&self) -> u32 {
+        (self.0[0] % 100) as u32
+    }
+
+    /// One of so many, from 0; there is at least one.
+    pub fn one_of(&self, many: u32) -> u32 {
+        (self.0[1] % u64::from(many.max(1))) as u32
     }
 
     pub fn within(&self, (from, to): (Duration, Duration)) -> Duration {

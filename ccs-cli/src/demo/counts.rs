@@ -1,184 +1,203 @@
 //! What was sent and what arrived, counted on both sides and held against each other.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use super::desk::AppSide;
+use super::phones::{Chapter, Phones};
 
-/// What the phones sent and got. They do not look at what the app server believes.
-#[derive(Debug, Default)]
-pub struct PhoneSide(Mutex<Phones>);
-
-#[derive(Debug, Default)]
-pub struct Phones {
-    /// Ids of upstream messages that phones sent.
-    pub sent: BTreeSet<String>,
-    /// Ids of upstream messages that the app server acked.
-    pub acked: BTreeSet<String>,
-    /// What reached each phone: how often each piece of content did.
-    pub got: BTreeMap<(String, String), u32>,
-    /// Ids of downstream messages that arrived, to tell a copy from a second message.
-    pub seen: BTreeSet<String>,
-    pub duplicates: u32,
-    pub receipts_sent: u32,
-    pub receipts_acked: u32,
-    pub refused: u32,
+/// A message that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    pub chapter: Chapter,
+    /// Who never got it.
+    pub who: String,
+    pub what: String,
 }
 
-impl PhoneSide {
-    pub fn lock(&self) -> MutexGuard<'_, Phones> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What the app server believes. Nothing is counted as delivered because of it; it has to agree with the phones.
-#[derive(Debug, Default)]
-pub struct AppSide {
-    /// Ids of upstream messages whose handler succeeded.
-    pub handled: BTreeSet<String>,
-    /// Ids of downstream messages that the endpoint accepted.
-    pub accepted: BTreeSet<String>,
-    /// How many of the accepted belong to the broadcast.
-    pub broadcast: usize,
-}
-
-/// What should have reached the phones, from what the phones sent and the story asked for: each is a phone and a piece
-/// of content.
-pub type Expected = BTreeSet<(String, String)>;
-
-/// The end of the story in numbers.
+/// The end of a story in numbers.
 #[derive(Debug)]
 pub struct Reconciled {
-    pub upstream_sent: usize,
-    pub upstream_handled: usize,
-    pub upstream_acked: usize,
+    pub sent: usize,
+    pub acked: usize,
+    pub handled: usize,
+    /// Handled more than once.
+    pub handled_twice: usize,
+    /// Given up, and kept.
+    pub dead: usize,
+    /// Came again, and were known.
+    pub known_copies: u32,
+    pub retried: u32,
+    pub connections: u32,
     pub accepted: usize,
-    pub broadcast: usize,
     pub expected: usize,
     pub delivered: usize,
-    pub duplicates: u32,
+    /// Copies of downstream messages, which phones know by their id.
+    pub copies: u32,
     pub receipts: (u32, u32),
     pub refused: u32,
-    /// Content that should have reached a phone and did not.
-    pub lost: Vec<(String, String)>,
-    /// Content that reached a phone which nobody meant it for, or that reached it twice as two messages.
-    pub extra: Vec<(String, String)>,
-    /// Downstream messages of which one side knows and the other does not.
-    pub disputed: usize,
-    /// Upstream messages that nobody acked: the endpoint would send them again.
-    pub unacked: usize,
+    pub lost: Vec<Lost>,
+    /// In their order.
+    pub chapters: Vec<Chapter>,
+    /// What else does not add up, in words.
+    pub disagreements: Vec<String>,
 }
 
 impl Reconciled {
-    pub fn new(phones: &Phones, app: &AppSide, expected: &Expected) -> Self {
-        let lost: Vec<_> = expected
-            .iter()
-            .filter(|content| !phones.got.contains_key(content))
-            .cloned()
-            .collect();
-        let extra = phones
-            .got
-            .iter()
-            .filter(|&(content, &times)| times > 1 || !expected.contains(content))
-            .map(|(content, _)| content.clone())
-            .collect();
+    pub fn new(phones: &Phones, app: &AppSide) -> Self {
+        let lost = lost(phones, app);
+        let arrived = |piece| phones.got.contains_key(piece);
         Self {
-            upstream_sent: phones.sent.len(),
-            upstream_handled: app.handled.len(),
-            upstream_acked: phones.acked.len(),
+            sent: phones.sent.len(),
+            acked: phones.acked.len(),
+            handled: app.handled.len(),
+            handled_twice: app.handled.values().filter(|times| **times > 1).count(),
+            dead: app.dead.len(),
+            known_copies: app.known_copies,
+            retried: app.retried,
+            connections: app.connections,
             accepted: app.accepted.len(),
-            broadcast: app.broadcast,
-            expected: expected.len(),
-            delivered: expected.len() - lost.len(),
-            duplicates: phones.duplicates,
+            expected: phones.expected.len(),
+            delivered: phones.expected.keys().filter(|p| arrived(p)).count(),
+            copies: phones.copies,
             receipts: (phones.receipts_sent, phones.receipts_acked),
             refused: phones.refused,
             lost,
-            extra,
-            disputed: phones.seen.symmetric_difference(&app.accepted).count(),
-            unacked: phones.sent.difference(&phones.acked).count(),
+            chapters: phones.chapters.clone(),
+            disagreements: disagreements(phones, app),
         }
     }
 
-    /// Messages that are gone, whichever way they went.
-    pub fn losses(&self) -> usize {
-        self.lost.len() + self.unacked
+    pub fn lost_in(&self, chapter: Chapter) -> usize {
+        let of = |lost: &&Lost| lost.chapter == chapter;
+        self.lost.iter().filter(of).count()
     }
+}
 
-    /// What else does not add up, in words. One message is refused and one receipt asked for in each story.
-    pub fn disagreements(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        for (phone, content) in &self.extra {
+/// Messages that are gone, whichever way they went, and whatever was acked.
+fn lost(phones: &Phones, app: &AppSide) -> Vec<Lost> {
+    let missing = phones.expected.iter().filter_map(|(piece, chapter)| {
+        let (who, what) = piece.clone();
+        let missing = !phones.got.contains_key(piece);
+        missing.then_some(Lost { chapter, who, what })
+    });
+    let unhandled = phones.sent.iter().filter_map(|(id, chapter)| {
+        let forgotten = phones.poison.contains(id) && !app.dead.contains(id);
+        let unacked = !phones.acked.contains_key(id);
+        (forgotten || unacked).then(|| Lost {
+            chapter,
+            who: "the app server".to_owned(),
+            what: id.clone(),
+        })
+    });
+    missing.chain(unhandled).collect()
+}
+
+fn disagreements(phones: &Phones, app: &AppSide) -> Vec<String> {
+    let mut found = Vec::new();
+    for (piece, times) in &phones.got {
+        if *times > 1 || !phones.expected.contains_key(piece) {
+            let (phone, content) = piece;
             found.push(format!("{phone} got {content:?} more often than was meant"));
         }
-        if self.disputed > 0 {
-            found.push(format!(
-                "{} messages were accepted or arrived, but not both",
-                self.disputed
-            ));
-        }
-        if self.receipts != (1, 1) {
-            let (sent, acked) = self.receipts;
-            found.push(format!(
-                "1 receipt was due; {sent} were sent, {acked} acked"
-            ));
-        }
-        if self.refused != 1 {
-            found.push(format!("1 refusal was due; there were {}", self.refused));
-        }
-        found
     }
+    let disputed = phones.seen.symmetric_difference(&app.accepted).count();
+    if disputed > 0 {
+        found.push(format!(
+            "{disputed} messages were accepted or arrived, but not both"
+        ));
+    }
+    let given_up = app.dead.iter().filter(|id| !phones.poison.contains(*id));
+    for id in given_up {
+        found.push(format!("{id} was given up, which a handler could do"));
+    }
+    for (id, times) in &app.handled {
+        if *times > 1 {
+            found.push(format!("{id} was handled {times} times"));
+        }
+    }
+    let (sent, acked) = (phones.receipts_sent, phones.receipts_acked);
+    if (sent, acked) != (phones.receipts_due, phones.receipts_due) {
+        let due = phones.receipts_due;
+        found.push(format!("receipts: {due} due, {sent} sent, {acked} acked"));
+    }
+    if phones.refused != phones.refusals_due {
+        let (due, refused) = (phones.refusals_due, phones.refused);
+        found.push(format!("refusals: {due} due, {refused} given"));
+    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
+
+    fn piece(phone: &str, what: &str) -> (String, String) {
+        (phone.to_owned(), what.to_owned())
+    }
 
     #[test]
     fn what_did_not_arrive_is_lost_whatever_was_acked() {
-        let content = |phone: &str, what: &str| (phone.to_owned(), what.to_owned());
         let mut phones = Phones::default();
-        phones.sent.extend(["u-1".to_owned(), "u-2".to_owned()]);
-        phones.acked.extend(["u-1".to_owned(), "u-2".to_owned()]);
-        phones.got.insert(content("a", "one"), 1);
-        let expected = Expected::from([content("a", "one"), content("b", "two")]);
+        for id in ["u-1", "u-2"] {
+            phones.sent.insert(id.to_owned(), "first");
+            phones.acked.insert(id.to_owned(), 1);
+        }
+        phones.got.insert(piece("a", "one"), 1);
+        phones.expected.insert(piece("a", "one"), "first");
+        phones.expected.insert(piece("b", "two"), "second");
         let app = AppSide::default();
-        let end = Reconciled::new(&phones, &app, &expected);
-        assert_eq!(end.lost, [content("b", "two")]);
-        assert_eq!(end.losses(), 1);
+        let end = Reconciled::new(&phones, &app);
+        assert_eq!(end.lost.len(), 1);
+        assert_eq!((end.lost_in("first"), end.lost_in("second")), (0, 1));
         phones.acked.remove("u-2");
-        assert_eq!(Reconciled::new(&phones, &app, &expected).losses(), 2);
+        assert_eq!(Reconciled::new(&phones, &app).lost.len(), 2);
+    }
+
+    #[test]
+    fn a_poison_message_is_lost_unless_it_is_kept() {
+        let mut phones = Phones::default();
+        phones.sent.insert("u-1".to_owned(), "poison");
+        phones.acked.insert("u-1".to_owned(), 1);
+        phones.poison.insert("u-1".to_owned());
+        let mut app = AppSide::default();
+        assert_eq!(Reconciled::new(&phones, &app).lost_in("poison"), 1);
+        app.dead.insert("u-1".to_owned());
+        assert_eq!(Reconciled::new(&phones, &app).lost, []);
     }
 
     #[test]
     fn what_arrives_twice_or_for_nobody_does_not_agree_either() {
-        let content = |phone: &str, what: &str| (phone.to_owned(), what.to_owned());
-        let good = || Phones {
-            got: BTreeMap::from([(content("a", "one"), 1)]),
-            seen: BTreeSet::from(["d-1".to_owned()]),
-            receipts_sent: 1,
-            receipts_acked: 1,
-            refused: 1,
-            ..Phones::default()
+        type Sides = (Phones, AppSide);
+        let good = || {
+            let phones = Phones {
+                expected: BTreeMap::from([(piece("a", "one"), "")]),
+                got: BTreeMap::from([(piece("a", "one"), 1)]),
+                seen: BTreeSet::from(["d-1".to_owned()]),
+                ..Phones::default()
+            };
+            let app = AppSide {
+                accepted: BTreeSet::from(["d-1".to_owned()]),
+                ..AppSide::default()
+            };
+            (phones, app)
         };
-        let app = AppSide {
-            accepted: BTreeSet::from(["d-1".to_owned()]),
-            ..AppSide::default()
-        };
-        let expected = Expected::from([content("a", "one")]);
-        let words = |phones: &Phones| Reconciled::new(phones, &app, &expected).disagreements();
-        assert!(words(&good()).is_empty());
+        let words = |(phones, app): &Sides| Reconciled::new(phones, app).disagreements;
+        assert_eq!(words(&good()), [""; 0]);
 
-        let spoils: [fn(&mut Phones); 5] = [
-            |phones| *phones.got.values_mut().next().unwrap() += 1,
-            |phones| _ = phones.got.insert(("b".to_owned(), "one".to_owned()), 1),
-            |phones| phones.seen.clear(),
-            |phones| phones.receipts_acked = 0,
-            |phones| phones.refused = 0,
+        let spoils: [fn(&mut Sides); 7] = [
+            |(phones, _)| *phones.got.values_mut().next().unwrap() += 1,
+            |(phones, _)| _ = phones.got.insert(piece("b", "one"), 1),
+            |(phones, _)| phones.seen.clear(),
+            |(phones, _)| phones.receipts_due = 1,
+            |(phones, _)| phones.refused = 1,
+            |(_, app)| _ = app.handled.insert("u-1".to_owned(), 2),
+            |(_, app)| _ = app.dead.insert("u-1".to_owned()),
         ];
         for (at, spoil) in spoils.iter().enumerate() {
-            let mut phones = good();
-            spoil(&mut phones);
-            assert_eq!(words(&phones).len(), 1, "spoil {at}: {:?}", words(&phones));
-            assert_eq!(Reconciled::new(&phones, &app, &expected).losses(), 0);
+            let mut sides = good();
+            spoil(&mut sides);
+            assert_eq!(words(&sides).len(), 1, "spoil {at}: {:?}", words(&sides));
+            assert_eq!(Reconciled::new(&sides.0, &sides.1).lost, []);
         }
     }
 }

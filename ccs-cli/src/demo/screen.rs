@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
 
-/// Lines of one kind that a chapter shows before it only counts them.
+use super::counts::Lost;
+
+/// Lines that are shown between two notes before they are only counted.
 const SHOWN: usize = 3;
 /// Lost messages that a story names before it only counts them.
 const LOST_SHOWN: usize = 20;
@@ -22,32 +24,41 @@ const FAINT: Style = Style::new().dimmed();
 /// stdout, shared by everybody in the story.
 #[derive(Debug)]
 pub struct Screen {
-    json: bool,
+    format: Format,
     /// Nobody knows what reads a pipe or file, so a story has only ASCII there. JSON is UTF-8 wherever it goes.
     ascii: bool,
     chapter: Mutex<Chapter>,
 }
 
+/// For whom it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Story,
+    Json,
+    /// Nobody.
+    Silent,
+}
+
 #[derive(Debug, Default)]
 struct Chapter {
     number: u32,
-    /// Lines that were held back since the chapter began.
+    /// Lines that were held back since the chapter or the last note.
     more: usize,
     shown: usize,
 }
 
 impl Screen {
-    pub fn new(json: bool) -> Self {
+    pub fn new(format: Format) -> Self {
         Self {
-            json,
-            ascii: !json && !std::io::stdout().is_terminal(),
+            format,
+            ascii: format != Format::Json && !std::io::stdout().is_terminal(),
             chapter: Mutex::default(),
         }
     }
 
     /// A line above everything that follows.
     pub fn title(&self, title: &str) {
-        if self.json {
+        if self.is_json() {
             return self.event(&json!({"event": "title", "title": title}));
         }
         self.line(&format!("\n{TITLE}{title}{TITLE:#}"));
@@ -55,18 +66,18 @@ impl Screen {
 
     /// A new chapter. What was held back of the one before is counted first.
     pub fn chapter(&self, title: &str) {
-        self.end_chapter();
+        self.end_part();
         let mut chapter = self.lock();
         chapter.number += 1;
         let number = chapter.number;
         drop(chapter);
-        if self.json {
+        if self.is_json() {
             return self.event(&json!({"event": "chapter", "number": number, "title": title}));
         }
         self.line(&format!("\n{TITLE}{number}. {title}{TITLE:#}"));
     }
 
-    pub fn end_chapter(&self) {
+    pub fn end_part(&self) {
         self.more();
         self.lock().shown = 0;
     }
@@ -74,7 +85,7 @@ impl Screen {
     /// Counts what was held back so far.
     fn more(&self) {
         let more = std::mem::take(&mut self.lock().more);
-        if more > 0 && !self.json {
+        if more > 0 && !self.is_json() {
             let dots = self.sign("\u{2026}", "...");
             self.line(&format!("   {FAINT}{dots} and {more} more{FAINT:#}"));
         }
@@ -84,9 +95,9 @@ impl Screen {
         if self.ascii { ascii } else { sign }
     }
 
-    /// Somebody said something to somebody: a few a chapter are shown.
+    /// Somebody said something to somebody: a few between two notes are shown.
     pub fn said(&self, who: &str, whom: &str, what: &str) {
-        if self.json {
+        if self.is_json() {
             return self.event(&json!({"event": "said", "from": who, "to": whom, "what": what}));
         }
         let mut chapter = self.lock();
@@ -104,37 +115,39 @@ impl Screen {
 
     /// Something worth a line of its own.
     pub fn note(&self, what: &str) {
-        if self.json {
+        if self.is_json() {
             return self.event(&json!({"event": "note", "what": what}));
         }
         // It comes after what it is about, so what was held back of that is counted first.
-        self.more();
+        self.end_part();
         let mark = self.sign("\u{2713}", "ok");
         self.line(&format!("   {GOOD}{mark}{GOOD:#} {what}"));
     }
 
-    /// The counts, name by name.
-    pub fn table(&self, rows: &[(&str, String)]) {
-        if self.json {
+    /// The counts, name by name, a column for each app server.
+    pub fn table(&self, columns: &[&str], rows: &[(String, Vec<String>)]) {
+        if self.is_json() {
             return;
         }
-        for (name, value) in rows {
-            self.line(&format!("   {name:<34} {value:>8}"));
+        let heads = columns.iter().map(|&head| head.to_owned()).collect();
+        for (name, values) in std::iter::once(&(String::new(), heads)).chain(rows) {
+            let values: String = values.iter().map(|value| format!("{value:>9}")).collect();
+            self.line(&format!("   {name:<44}{values}"));
         }
     }
 
     /// What did not arrive: all of it for a program, and for people what fits on a screen.
-    pub fn lost(&self, lost: &[(String, String)]) {
-        if self.json {
-            for (phone, content) in lost {
-                self.event(&json!({"event": "lost", "phone": phone, "content": content}));
+    pub fn lost(&self, app_server: &str, lost: &[Lost]) {
+        if self.is_json() {
+            for Lost { chapter, who, what } in lost {
+                self.event(&json!({
+                    "event": "lost", "app_server": app_server, "chapter": chapter, "to": who, "content": what,
+                }));
             }
             return;
         }
-        for (phone, content) in lost.iter().take(LOST_SHOWN) {
-            self.line(&format!(
-                "   {BAD}lost{BAD:#} {phone} never got {content:?}"
-            ));
+        for Lost { who, what, .. } in lost.iter().take(LOST_SHOWN) {
+            self.line(&format!("   {BAD}lost{BAD:#} {who} never got {what:?}"));
         }
         if let Some(more @ 1..) = lost.len().checked_sub(LOST_SHOWN) {
             self.line(&format!(
@@ -146,7 +159,7 @@ impl Screen {
 
     /// The last line of a story: how many were lost.
     pub fn verdict(&self, lost: usize) {
-        if self.json {
+        if self.is_json() {
             return;
         }
         let style = if lost == 0 { GOOD } else { BAD };
@@ -155,9 +168,13 @@ impl Screen {
 
     /// One JSON line, or nothing in a story.
     pub fn summary(&self, summary: &Value) {
-        if self.json {
+        if self.is_json() {
             self.event(summary);
         }
+    }
+
+    fn is_json(&self) -> bool {
+        self.format == Format::Json
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Chapter> {
@@ -173,6 +190,9 @@ impl Screen {
     /// Writes a line; colours only where the terminal and the user want them. Without a reader there is nothing left to
     /// tell, so the process ends.
     fn line(&self, text: &str) {
+        if self.format == Format::Silent {
+            return;
+        }
         let text = if self.ascii {
             ascii(text)
         } else {
