@@ -59,6 +59,8 @@ pub struct ClientConnection {
     window: Window<MessageId, EncodedDownstream>,
     unsettled: Unsettled<Unacked>,
     draining_since: Option<Time>,
+    /// Where that stands among the events.
+    draining_place: u64,
     /// `close` was called; answers that are due are waited for.
     closing_since: Option<Time>,
     pings: u32,
@@ -103,6 +105,7 @@ impl ClientConnection {
             window: Window::new(config.window),
             unsettled: Unsettled::new(id),
             draining_since: None,
+            draining_place: 0,
             closing_since: None,
             pings: 0,
             pings_unheard: 0,
@@ -268,6 +271,11 @@ impl ClientConnection {
         } else {
             Vec::new()
         }
+    }
+
+    /// Whether the endpoint has said that it drains, and no answer from before that waits.
+    pub(crate) fn has_drained(&self) -> bool {
+        self.is_draining() && !self.inbox.has_answer_before(self.draining_place)
     }
 
     /// The next answer, ahead of other events: a task that waits for an answer may be the one that takes the events.

@@ -194,6 +194,7 @@ impl ClientConnection {
     fn draining(&mut self, now: Time) {
         if self.draining_since.is_none() {
             self.draining_since = Some(now);
+            self.draining_place = self.inbox.next_place();
             self.emit(now, 0, ClientEvent::Draining);
             self.close_if_settled();
         }

@@ -62,6 +62,17 @@ impl<E> Inbox<E> {
         self.note_fullness(Some(now));
     }
 
+    /// The place of the next event, in the order of all.
+    pub(crate) fn next_place(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether an answer waits that has a place before this one.
+    pub(crate) fn has_answer_before(&self, place: u64) -> bool {
+        let first = self.answers.front();
+        first.is_some_and(|entry| entry.place < place)
+    }
+
     fn entry(&mut self, bytes: usize, event: E) -> Entry<E> {
         let place = self.next;
         self.next = self.next.wrapping_add(1);

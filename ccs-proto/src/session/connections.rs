@@ -52,7 +52,11 @@ impl Session {
             self.remembered =
                 super::Remembered::new(config.remembered_messages, config.remembered_bytes);
         }
-        let slot = Slot::new(ClientConnection::new(config, connection, security, now));
+        let window = config.window;
+        let slot = Slot::new(
+            ClientConnection::new(config, connection, security, now),
+            window,
+        );
         self.pool.slots.insert(connection, slot);
         self.turn();
         Ok(())
@@ -119,24 +123,28 @@ impl Session {
                 return;
             };
             let over = slot.connection.is_closed();
-            // Answers come first and never wait for handlers; what a connection that is over still holds of them is
-            // taken in any case.
-            let event = if (takes_answers || over)
-                && let Some(answer) = slot.connection.poll_answer()
-            {
-                answer
-            } else if takes_deliveries && let Some(event) = slot.connection.poll_event() {
-                event
+            let held_up = !takes_answers && slot.connection.is_draining();
+            // In the order of the stream, so that it does not matter in which pieces its bytes came. But answers never
+            // wait for handlers, nor does a drain; and what answers a connection that is over still holds is taken in
+            // any case.
+            let event = if takes_deliveries {
+                slot.connection.poll_event()
+            } else if !slot.draining && (held_up || slot.connection.has_drained()) {
+                Some(ClientEvent::Draining)
+            } else if takes_answers || over {
+                slot.connection.poll_answer()
             } else {
+                None
+            };
+            let Some(event) = event else {
                 break;
             };
+            let frees = matches!(event, ClientEvent::Answered { .. } | ClientEvent::Draining);
             self.handle(id, event);
-        }
-        let Some(slot) = self.pool.get(id) else {
-            return;
-        };
-        if slot.connection.is_draining() && !slot.draining {
-            self.drain(id);
+            if frees {
+                self.note_window();
+                self.note_room();
+            }
         }
         if self
             .pool
@@ -170,7 +178,12 @@ impl Session {
             ClientEvent::Answered {
                 message_id,
                 outcome,
-            } => self.answered(id, &message_id, outcome),
+            } => {
+                if let Some(slot) = self.pool.get_mut(id) {
+                    slot.free = slot.free.saturating_add(1);
+                }
+                self.answered(id, &message_id, outcome);
+            }
             ClientEvent::Upstream { message, token } => self.upstream(message, token),
             ClientEvent::Receipt { receipt, token } => self.receipt(receipt, token),
             ClientEvent::Bound { jid } => {
@@ -181,15 +194,16 @@ impl Session {
                 self.emit(SessionEvent::AckOverdue { message_id });
             }
             ClientEvent::Ignored(ignored) => self.emit(SessionEvent::Ignored(ignored)),
+            ClientEvent::Draining => self.drain(id),
             // Seen by the state of the connection, which no full inbox holds up.
-            ClientEvent::Draining | ClientEvent::Closed(_) => {}
+            ClientEvent::Closed(_) => {}
         }
     }
 
     /// The endpoint drains a connection: what was not sent goes elsewhere, what is in flight may still be answered there
     /// (`docs/protocol.md` §7).
     fn drain(&mut self, id: ConnectionId) {
-        let Some(slot) = self.pool.get_mut(id) else {
+        let Some(slot) = self.pool.get_mut(id).filter(|slot| !slot.draining) else {
             return;
         };
         slot.draining = true;

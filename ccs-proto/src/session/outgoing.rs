@@ -68,6 +68,7 @@ impl Session {
             Place::Out(connection) => {
                 let slot = self.pool.get_mut(connection)?;
                 slot.connection.cancel(id)?;
+                slot.free = slot.free.saturating_add(1);
             }
             Place::Storing | Place::Ready(_) | Place::Suspect { .. } | Place::Waiting(_) => {}
         }
@@ -149,7 +150,9 @@ impl Session {
             }
             let sent = self.pool.get_mut(id).is_some_and(|slot| {
                 let permit = slot.connection.reserve();
-                permit.is_ok_and(|permit| permit.send(message).is_ok())
+                let sent = permit.is_ok_and(|permit| permit.send(message).is_ok());
+                slot.free = slot.free.saturating_sub(usize::from(sent));
+                sent
             });
             if !sent {
                 return;

@@ -17,18 +17,21 @@ pub(super) struct Slot {
     pub(super) healthy: bool,
     /// A message was answered here.
     pub(super) has_answered: bool,
+    /// Places in its window, as far as its answers were taken: it may have read further.
+    pub(super) free: usize,
     pub(super) draining: bool,
     /// Ended from this side: its end is no failure.
     pub(super) retired: bool,
 }
 
 impl Slot {
-    pub(super) fn new(connection: ClientConnection) -> Self {
+    pub(super) fn new(connection: ClientConnection, window: usize) -> Self {
         Self {
             connection,
             bound_since: None,
             healthy: false,
             has_answered: false,
+            free: window,
             draining: false,
             retired: false,
         }
@@ -105,7 +108,7 @@ impl Pool {
             .values()
             .filter(|slot| slot.takes_messages())
             .peekable();
-        taking.peek().is_some() && taking.all(|slot| slot.connection.capacity() == 0)
+        taking.peek().is_some() && taking.all(|slot| slot.free == 0)
     }
 
     pub(super) fn live(&self) -> usize {

@@ -27,6 +27,7 @@ sights! {
     AckedTwice = "one ack twice",
     NackedAfterAck = "a nack for what was acked",
     NackedNeverSent = "a nack for what was never sent",
+    Replayed = "a session again with its bytes in other pieces",
     Canonical = "an ack with another token",
     Refused = "a message refused",
     Expired = "a message expired",

@@ -1,8 +1,8 @@
 //! What a driver does for a session: its commands, its bytes, its events; here with a look at all that goes by.
 
 use bytes::BytesMut;
+use ccs_proto::ConnectionId;
 use ccs_proto::session::{Command, DialFailure, DialId, SessionEvent};
-use ccs_proto::{ConnectionId, TransportSecurity};
 
 use super::App;
 use crate::pair::KEY;
@@ -132,7 +132,7 @@ impl App {
                 match self.router.start(stage.now, delivery) {
                     Ok(run) => self.handler_starts(stage, run),
                     Err((token, verdict)) => {
-                        let _ = session.handled(stage.now, token, verdict);
+                        session.handled(stage.now, token, verdict);
                     }
                 }
             } else {
@@ -193,8 +193,7 @@ impl App {
             return self.look(stage);
         }
         let id = stage.links.fresh_id();
-        let tls = TransportSecurity::VerifiedTls;
-        if session.dialled(stage.now, dial, id, tls).is_ok() {
+        if session.dialled(stage.now, dial, id).is_ok() {
             stage.note(|| format!("connection {} of {}", id.0, self.sender));
             self.books.connects(id);
             let link = stage.links.open(id, self.sender, !stage.calm);

@@ -109,7 +109,7 @@ impl App {
         }
         self.books.handler_ends(&run.key, run.lane, done);
         if let Some(session) = &mut self.session {
-            let _ = session.handled(stage.now, token, verdict);
+            session.handled(stage.now, token, verdict);
         }
         self.look(stage);
         if done {

@@ -3,13 +3,14 @@
 mod application;
 mod driving;
 mod handlers;
+mod recorder;
 mod store;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ccs_proto::session::{HandlerId, Record, Router, RunId, Session, SessionConfig};
+use ccs_proto::session::{HandlerId, Record, Router, RunId, SessionConfig, SessionFinished};
 use ccs_proto::{ConnectionId, Time};
 
 use super::bounds::Backlog;
@@ -25,6 +26,7 @@ use super::wire::End;
 use super::wiretap::Wiretap;
 use application::Application;
 use handlers::InHand;
+use recorder::{Recorder, Replayed};
 use store::Store;
 
 pub(super) use store::key_of;
@@ -41,7 +43,7 @@ pub(super) struct App {
     /// Which session this is, from 1.
     life: u64,
     /// None while it is down.
-    session: Option<Session>,
+    session: Option<Recorder>,
     router: Router,
     runs: BTreeMap<RunId, InHand>,
     store: Store,
@@ -104,7 +106,9 @@ impl App {
         if self.dice(stage, &[3]).percent(70) {
             self.router.on_receipts(HandlerId(2));
         }
-        let mut session = Session::new(self.config(stage, settings), stage.now);
+        let config = self.config(stage, settings);
+        let record = stage.dice(&[41]).percent(15);
+        let mut session = Recorder::new(config, stage.now, record);
         for (record, asked) in self.store.records() {
             match &record {
                 Record::Downstream(message) => {
@@ -167,7 +171,7 @@ impl App {
 
     /// It is gone, with all that its store had not written.
     pub(super) fn crashes(&mut self, stage: &mut Stage) {
-        if self.session.take().is_none() {
+        if self.finish_session(stage).is_none() {
             return;
         }
         stage.note(|| format!("{} crashes", self.sender));
@@ -195,10 +199,9 @@ impl App {
 
     /// The session came to its end in order.
     fn ended(&mut self, stage: &mut Stage) {
-        let Some(session) = self.session.take() else {
+        let Some(left) = self.finish_session(stage) else {
             return;
         };
-        let left = session.finish();
         let is_left = |id: &String| left.messages.iter().any(|l| l.message.id().as_str() == id);
         let unsettled = self.books.unsettled();
         let lost: Vec<_> = unsettled.filter(|(id, _)| !is_left(id)).collect();
@@ -216,6 +219,19 @@ impl App {
         self.is_gone(stage);
         let down = self.dice(stage, &[6, self.life]).millis(0, 5_000);
         self.after(stage, down, AppDue::Starts);
+    }
+
+    /// Takes the session out, and checks that it would have been the same with the bytes in other pieces.
+    fn finish_session(&mut self, stage: &Stage) -> Option<SessionFinished> {
+        let mut dice = self.dice(stage, &[42, self.life]);
+        let (finished, replayed) = self.session.take()?.finish(&mut dice);
+        if let Some(Replayed { difference }) = replayed {
+            self.books.see(Sight::Replayed);
+            self.books.check(difference.is_none(), Rule::AnyPieces, || {
+                difference.unwrap_or_default()
+            });
+        }
+        Some(finished)
     }
 
     fn is_gone(&mut self, stage: &mut Stage) {
@@ -272,7 +288,7 @@ impl App {
             suspects,
             killers,
             slowed: if self.books.slowed { messages } else { 0 },
-            deliveries: unacked + self.session.as_ref().map_or(0, Session::undone),
+            deliveries: unacked + self.session.as_ref().map_or(0, |session| session.undone()),
             poisons,
         }
     }
@@ -294,7 +310,7 @@ impl App {
     pub(super) fn next_due(&self) -> Option<Time> {
         let session = self.session.as_ref();
         let dues = [
-            session.and_then(Session::poll_timeout),
+            session.and_then(|session| session.poll_timeout()),
             self.router.poll_timeout(),
             self.store.next_due(),
         ];

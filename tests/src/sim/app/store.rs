@@ -179,11 +179,7 @@ impl App {
         {
             any = true;
             if let Some(session) = &mut self.session {
-                if kept {
-                    session.stored(stage.now, id);
-                } else {
-                    session.refused(stage.now, id);
-                }
+                session.stored(stage.now, id, kept);
             }
             self.look(stage);
         }

@@ -54,6 +54,8 @@ pub enum Rule {
     Isolation,
     /// What one sender sends and gets is no other's, whatever its id.
     Identity,
+    /// It makes no difference in which pieces bytes arrive.
+    AnyPieces,
     /// No word about the key.
     Secret,
 }
