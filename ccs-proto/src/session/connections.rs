@@ -139,7 +139,10 @@ impl Session {
             let Some(event) = event else {
                 break;
             };
-            let frees = matches!(event, ClientEvent::Answered { .. } | ClientEvent::Draining);
+            let frees = matches!(
+                event,
+                ClientEvent::Answered { .. } | ClientEvent::Draining | ClientEvent::Bound { .. }
+            );
             self.handle(id, event);
             if frees {
                 self.note_window();
