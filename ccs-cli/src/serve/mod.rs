@@ -8,10 +8,10 @@ mod devices;
 mod error;
 mod event;
 mod exchange;
-mod pipes;
 mod quirk;
 mod scenario;
 mod setup;
+mod stdout;
 
 use std::io;
 use std::sync::Arc;
@@ -23,21 +23,24 @@ use ccs_tokio::{
     AcceptError, Arrival, AuthRequest, ConnectionError, Endpoint, PeerEvents, ServerConfig,
     ServerEvent, Tap, Verdict,
 };
+use tokio::io::{Stdin, stdin};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 pub use args::ServeArgs;
 pub use error::ServeError;
 
+use crate::interrupts::Interrupts;
+use crate::lines::Lines;
 use accounts::Accounts;
 use args::Named;
 use command::Command;
 use devices::Devices;
 use event::Event;
 use exchange::Exchange;
-use pipes::{Lines, Signals, Stdout};
 use scenario::Scenario;
 use setup::Setup;
+use stdout::Stdout;
 
 /// Runs until a signal or a scenario ends it. Every stanza is shown to `tap`.
 pub async fn run(args: ServeArgs, tap: Option<Tap>) -> Result<(), ServeError> {
@@ -56,7 +59,7 @@ pub async fn run(args: ServeArgs, tap: Option<Tap>) -> Result<(), ServeError> {
     // A bit more than the connections take, so that they end by themselves.
     let patience = config.drain_timeout + config.close_timeout + Duration::from_secs(1);
 
-    let signals = Signals::new().map_err(ServeError::Signals)?;
+    let signals = Interrupts::new().map_err(ServeError::Signals)?;
     let (inputs, receiver) = mpsc::channel(256);
     let accounts = Arc::new(setup.accounts);
     let decide = decider(Arc::clone(&accounts), inputs.clone());
@@ -148,8 +151,8 @@ struct Serve {
 }
 
 impl Serve {
-    async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut signals: Signals) {
-        let mut lines = Lines::new();
+    async fn run(mut self, mut inputs: mpsc::Receiver<Input>, mut signals: Interrupts) {
+        let mut lines = Some(Lines::new(stdin()));
         let stdout = Stdout::new();
         let mut deadline: Option<Instant> = None;
         let mut counted = false;
@@ -187,7 +190,7 @@ impl Serve {
                 }
                 Some(input) = inputs.recv() => self.input(input),
                 arrival = accept(&mut self.endpoint) => self.arrive(arrival),
-                Some((number, line)) = lines.next(), if deadline.is_none() => self.line(number, line),
+                Some((number, line)) = next_line(&mut lines), if deadline.is_none() => self.line(number, line),
                 () = until(due) => self.exchange.tick(self.now()),
                 () = until(end), if deadline.is_none() => {
                     deadline = Some(self.shut_down());
@@ -251,10 +254,8 @@ impl Serve {
         }
     }
 
-    fn line(&mut self, number: u64, line: io::Result<String>) {
-        let parsed = line
-            .map_err(|error| error.to_string())
-            .and_then(|line| Command::parse(&line, || self.exchange.next_id()));
+    fn line(&mut self, number: u64, line: Result<String, String>) {
+        let parsed = line.and_then(|line| Command::parse(&line, || self.exchange.next_id()));
         let now = self.now();
         match parsed {
             Ok(command) => self.exchange.command(now, Some(number), command),
@@ -290,6 +291,19 @@ async fn accept(endpoint: &mut Option<Endpoint>) -> io::Result<Arrival> {
         sleep(Duration::from_millis(200)).await;
     }
     arrival
+}
+
+/// The end of stdin ends nothing else, and neither does a stdin that cannot be read.
+async fn next_line(lines: &mut Option<Lines<Stdin>>) -> Option<(u64, Result<String, String>)> {
+    let next = match lines {
+        Some(lines) => lines.next().await,
+        None => std::future::pending().await,
+    };
+    let line = next.ok().flatten();
+    if line.is_none() {
+        *lines = None;
+    }
+    line
 }
 
 async fn until(deadline: Option<Instant>) {

@@ -139,9 +139,15 @@ impl Session {
             let Some(event) = event else {
                 break;
             };
+            let frees = matches!(
+                event,
+                ClientEvent::Answered { .. } | ClientEvent::Draining | ClientEvent::Bound { .. }
+            );
             self.handle(id, event);
-            self.note_window();
-            self.note_room();
+            if frees {
+                self.note_window();
+                self.note_room();
+            }
         }
         if self
             .pool

@@ -5,6 +5,7 @@ mod downstream;
 mod draining;
 mod ending;
 mod peer_defects;
+mod pieces;
 mod storing;
 mod suspects;
 mod upstream;

@@ -299,7 +299,8 @@ impl World {
         self.received.iter().map(words).collect()
     }
 
-    fn take(&mut self, id: &str) -> (ConnectionId, AnswerToken) {
+    /// What the endpoint needs to answer this message.
+    pub fn take(&mut self, id: &str) -> (ConnectionId, AnswerToken) {
         let found = self.received.iter().position(|(_, other, _)| other == id);
         let (connection, _, token) = self.received.remove(found.expect("the endpoint has it"));
         (connection, token)

@@ -4,6 +4,7 @@
 //! What can happen next is a list of moves, and every order of them is tried. Two orders after which each part has seen
 //! the same inputs in the same order lead to the same state, so one of them is gone on with (Mazurkiewicz traces).
 
+mod link;
 mod small;
 
 use std::collections::BTreeSet;

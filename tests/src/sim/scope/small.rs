@@ -9,12 +9,10 @@ use ccs_proto::message::{Downstream, Upstream};
 use ccs_proto::session::{
     Backoff, Command, Delivery, DialId, Record, Session, SessionConfig, Verdict,
 };
-use ccs_proto::{
-    AnswerToken, ConnectionId, Nonce, ServerConfig, ServerConnection, ServerEvent, Time,
-    TransportSecurity,
-};
+use ccs_proto::{ConnectionId, Nonce, ServerConfig, ServerConnection, Time, TransportSecurity};
 
 use super::Move;
+use super::link::Link;
 use crate::sim::app::key_of;
 use crate::sim::dice::{Dice, word};
 use crate::sim::invariants::{Books, Findings, Rule, Violation};
@@ -27,33 +25,21 @@ const SENDER: Sender = Sender(0);
 /// Deadlines that may pass without anything else to do, before all is settled.
 const DEADLINES: usize = 40;
 /// The session, in the list of what each part has seen; connections are the others.
-const SESSION: u64 = 0;
-
-#[derive(Debug)]
-struct Link {
-    server: ServerConnection,
-    up: BytesMut,
-    down: BytesMut,
-    answers: VecDeque<AnswerToken>,
-    /// The app server holds its end.
-    held: bool,
-    /// The app server reads no more behind what is on its way.
-    broken: bool,
-}
+pub(super) const SESSION: u64 = 0;
 
 pub(super) struct Scope {
-    session: Session,
+    pub(super) session: Session,
     tap: Wiretap,
-    books: Books,
+    pub(super) books: Books,
     findings: Findings,
-    links: BTreeMap<ConnectionId, Link>,
+    pub(super) links: BTreeMap<ConnectionId, Link>,
     dials: VecDeque<DialId>,
     in_hand: VecDeque<Delivery>,
     /// What devices sent and is on no connection.
-    waiting: Vec<Upstream>,
+    pub(super) waiting: Vec<Upstream>,
     from_devices: usize,
-    acked: BTreeSet<String>,
-    now: Time,
+    pub(super) acked: BTreeSet<String>,
+    pub(super) now: Time,
     cuts: usize,
     drains: usize,
     connections: u64,
@@ -125,7 +111,7 @@ impl Scope {
         Dice::of(0, &words).next()
     }
 
-    fn saw(&mut self, part: u64, what: &str, bytes: &[u8]) {
+    pub(super) fn saw(&mut self, part: u64, what: &str, bytes: &[u8]) {
         let seen = self.inputs.entry(part).or_default();
         let bytes = String::from_utf8_lossy(bytes);
         *seen = Dice::of(*seen, &[word(what), word(&bytes)]).next();
@@ -251,39 +237,6 @@ impl Scope {
         }
     }
 
-    fn read_up(&mut self, id: ConnectionId) {
-        let now = self.now;
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        let bytes = link.up.split();
-        let end = !link.held;
-        let _ = link.server.receive(now, &bytes);
-        if end {
-            let _ = link.server.receive_eof(now);
-        }
-        self.saw(id.0, if end { "last" } else { "read" }, &bytes);
-    }
-
-    fn read_down(&mut self, id: ConnectionId) {
-        let now = self.now;
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        let bytes = link.down.split();
-        let (broken, end) = (link.broken, link.server.is_closed());
-        self.saw(SESSION, "read", &id.0.to_be_bytes());
-        self.saw(SESSION, if end { "last" } else { "more" }, &bytes);
-        if !bytes.is_empty() {
-            self.session.receive(now, id, &bytes);
-        }
-        if broken {
-            self.session.transport_failed(now, id, "reset by peer");
-        } else if end {
-            self.session.receive_eof(now, id);
-        }
-    }
-
     fn wait(&mut self) {
         self.waited += 1;
         let servers = self.links.values().map(|link| link.server.poll_timeout());
@@ -384,56 +337,6 @@ impl Scope {
             }
             _ => {}
         }
-    }
-
-    fn run_server(&mut self, id: ConnectionId) -> bool {
-        let now = self.now;
-        let mut moved = false;
-        while let Some(link) = self.links.get_mut(&id) {
-            if let Some(event) = link.server.poll_event() {
-                moved = true;
-                match event {
-                    ServerEvent::Login(request) => drop(link.server.accept(now, request)),
-                    ServerEvent::Downstream {
-                        message_id, token, ..
-                    } => {
-                        link.answers.push_back(token);
-                        if let Some(message) = self.books.messages.get_mut(message_id.as_str()) {
-                            message.taken += 1;
-                        }
-                    }
-                    ServerEvent::Acked(message) => {
-                        self.acked.insert(message.message_id().to_string());
-                    }
-                    ServerEvent::Refused { message_id, reason } => {
-                        let stray = reason.contains("not sent over this connection");
-                        self.books.check(!stray, Rule::AckWhereItCame, || {
-                            format!("the endpoint refuses the ack of {message_id:?}")
-                        });
-                    }
-                    _ => {}
-                }
-                continue;
-            }
-            let before = link.down.len();
-            while link.server.poll_transmit(now, &mut link.down) {}
-            moved |= link.down.len() > before;
-            if !link.held {
-                link.down.clear();
-            }
-            self.waiting.extend(link.server.take_unacked());
-            if !link.server.is_open() || self.waiting.is_empty() {
-                break;
-            }
-            let message = self.waiting.remove(0);
-            if link.server.send(message.clone()).is_err() {
-                self.waiting.insert(0, message);
-                break;
-            }
-            moved = true;
-            self.saw(id.0, "send", &[]);
-        }
-        moved
     }
 }
 
