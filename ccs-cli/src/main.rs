@@ -16,6 +16,7 @@ mod received;
 mod send;
 mod sending;
 mod serve;
+mod service_args;
 mod state;
 mod terminal;
 mod trace;
