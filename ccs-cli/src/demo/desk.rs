@@ -93,7 +93,7 @@ impl Desk {
                 return Err(failed());
             }
         };
-        Ok(Downstream::to(to).data(CONTENT, &content))
+        Ok(Downstream::to(to).data(CONTENT, &*content))
     }
 
     /// Fewer times in a row than make a message a dead letter.
