@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     serve(endpoint, lines).await
 }
 
+/// Listens, for the one app server.
 pub async fn bind(address: &str, identity: Identity) -> io::Result<Endpoint> {
     let decide = |request: &ccs_tokio::AuthRequest| {
         let known = request.key().matches(&"KEY".into());
