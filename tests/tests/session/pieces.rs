@@ -55,7 +55,6 @@ fn events_come_in_the_order_of_the_stream_in_whatever_pieces_it_arrives() {
         [
             "duplicate u-1",
             "acked m-1",
-            "WindowResumed",
             "draining 1",
             "reconnecting 1",
             "acked m-3"
