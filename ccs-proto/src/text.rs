@@ -7,8 +7,10 @@ use std::hash::{Hash, Hasher};
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-/// A body that may be kept alive whole for the sake of an id in it. Most are smaller.
+/// A body that may be kept alive whole for the sake of an id in it, in a book of ten thousand.
 const COMPACT_BYTES: usize = 512;
+/// The same in a book of what waits for an answer, which is as long as a window or two. Most bodies are smaller.
+const COMPACT_WAITING_BYTES: usize = 2048;
 
 /// An immutable piece of text, cheap to clone, which may be a part of a larger shared text.
 ///
@@ -39,7 +41,16 @@ impl Text {
     /// The same text for a book that outlives the message it came in: what is small goes on sharing, and of what is
     /// large only this part is kept.
     pub(crate) fn compact(&self) -> Self {
-        if self.whole.len() <= COMPACT_BYTES {
+        self.compact_above(COMPACT_BYTES)
+    }
+
+    /// The same for the book of what waits for an answer.
+    pub(crate) fn compact_waiting(&self) -> Self {
+        self.compact_above(COMPACT_WAITING_BYTES)
+    }
+
+    fn compact_above(&self, bytes: usize) -> Self {
+        if self.whole.len() <= bytes {
             self.clone()
         } else {
             Self::from(self.as_str())
@@ -173,12 +184,18 @@ mod tests {
 
     #[test]
     fn a_compact_part_keeps_no_large_body_alive() {
-        for (size, shares) in [(COMPACT_BYTES, true), (COMPACT_BYTES + 1, false)] {
-            let body = Text::from("x".repeat(size));
-            let part = body.slice_of(&body[1..3]);
-            let compact = part.compact();
-            assert_eq!(compact, part);
-            assert_eq!(Arc::ptr_eq(&body.whole, &compact.whole), shares);
+        let compacts: [(fn(&Text) -> Text, usize); 2] = [
+            (Text::compact, COMPACT_BYTES),
+            (Text::compact_waiting, COMPACT_WAITING_BYTES),
+        ];
+        for (compacts, limit) in compacts {
+            for (size, shares) in [(limit, true), (limit + 1, false)] {
+                let body = Text::from("x".repeat(size));
+                let part = body.slice_of(&body[1..3]);
+                let compact = compacts(&part);
+                assert_eq!(compact, part);
+                assert_eq!(Arc::ptr_eq(&body.whole, &compact.whole), shares);
+            }
         }
     }
 

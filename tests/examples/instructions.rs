@@ -1,108 +1,205 @@
-//! What reading costs a message, for tools that count instructions and allocations.
+//! What a message costs in instructions and allocations.
 //!
 //! ```text
-//! valgrind --tool=callgrind <instructions> raw 1000
-//! valgrind --tool=callgrind <instructions> raw 3000
+//! valgrind --tool=callgrind --toggle-collect='*measured*' <instructions> event raw 3000
 //! ```
 //!
-//! Set-up costs the same in both runs, so the difference of the totals by the difference of the numbers of messages is
-//! the cost of one. `quot` writes every `"` of the JSON as `&quot;`, as some endpoints did; a third argument, `ack`,
-//! acks every message and collects the bytes to write after every read.
+//! Only what `measured` does is counted, so the total by the number of messages is the cost of one. The first word says
+//! what is measured; `quot` writes every `"` of the JSON as `&quot;`, as some endpoints did; a number at the end is the
+//! bytes of a read. Allocations are counted and printed without valgrind as well.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use bytes::BytesMut;
-use ccs_proto::{
-    ClientConfig, ClientConnection, ClientEvent, ConnectionId, Time, TransportSecurity,
-};
+use ccs_proto::message::{Data, Downstream, MessageId};
+use ccs_proto::{AckToken, ClientEvent, ServerConfig, ServerEvent, Time};
+use ccs_tests::pair::{Pair, client_config};
 
 /// What one read of a socket gives, at most.
 const READ: usize = 8 * 1024;
 const DISTINCT: usize = 200;
 const PAIRS: usize = 13;
+/// Downstream messages that are written before the endpoint reads.
+const BURST: usize = 10;
+const NOW: Time = Time::ZERO;
 
-const LOGIN: &str = concat!(
-    "<stream:stream from=\"gcm.googleapis.com\" id=\"1\" version=\"1.0\" ",
-    "xmlns:stream=\"http://etherx.jabber.org/streams\" xmlns=\"jabber:client\">",
-    "<stream:features><mechanisms xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\">",
-    "<mechanism>PLAIN</mechanism></mechanisms></stream:features>",
-    "<success xmlns=\"urn:ietf:params:xml:ns:xmpp-sasl\"/>",
-    "<stream:stream from=\"gcm.googleapis.com\" id=\"2\" version=\"1.0\" ",
-    "xmlns:stream=\"http://etherx.jabber.org/streams\" xmlns=\"jabber:client\">",
-    "<stream:features><bind xmlns=\"urn:ietf:params:xml:ns:xmpp-bind\"/></stream:features>",
-    "<iq type=\"result\" id=\"bind-1\"><bind xmlns=\"urn:ietf:params:xml:ns:xmpp-bind\">",
-    "<jid>123456789012@gcm.googleapis.com/1</jid></bind></iq>",
-);
+/// What is measured.
+#[derive(Clone, Copy)]
+enum Part {
+    /// Upstream: bytes to events.
+    Event,
+    /// Upstream: tokens to the bytes of acks.
+    Ack,
+    /// Downstream: typed messages to bytes.
+    Down,
+    /// The endpoint's side of the same: bytes to events to the bytes of acks.
+    Endpoint,
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (quotes, number, ack) = match arguments[..] {
-        [quotes @ ("raw" | "quot"), number] => (quotes, number, false),
-        [quotes @ ("raw" | "quot"), number, "ack"] => (quotes, number, true),
+    let (part, quotes, number, read) = match arguments[..] {
+        [part, quotes, number] => (part, quotes, number, Ok(READ)),
+        [part, quotes, number, read] => (part, quotes, number, read.parse()),
         _ => return usage(),
     };
-    let Ok(number) = number.parse() else {
+    let part = match part {
+        "event" => Part::Event,
+        "ack" => Part::Ack,
+        "down" => Part::Down,
+        "endpoint" => Part::Endpoint,
+        _ => return usage(),
+    };
+    let (Ok(number), Ok(read @ 1..), "raw" | "quot") = (number.parse(), read, quotes) else {
         return usage();
     };
     let corpus = Corpus::new(quotes == "quot");
-    let (messages, written) = run(&corpus, number, ack);
-    assert_eq!(messages, number);
-    let (json, stanza) = (corpus.json / DISTINCT, corpus.stanzas.len() / DISTINCT);
-    println!("{messages} messages of {json} B in {stanza} B, {written} B written");
+    let mut run = Run::new(part, read);
+    match part {
+        Part::Event | Part::Ack => run.upstream(&corpus, number),
+        Part::Down | Part::Endpoint => run.downstream(&corpus, number),
+    }
+    println!(
+        "{number} messages, {:.2} allocations each",
+        run.allocations as f64 / number as f64
+    );
     ExitCode::SUCCESS
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: instructions raw|quot MESSAGES [ack]");
+    eprintln!("usage: instructions event|ack|down|endpoint raw|quot MESSAGES [READ]");
     ExitCode::from(2)
 }
 
-/// Reads so many messages; how many came out, and the bytes of their acks.
-fn run(corpus: &Corpus, number: usize, ack: bool) -> (usize, usize) {
-    let sender = "123456789012".parse().expect("twelve digits");
-    let config = Arc::new(ClientConfig::new(sender, "key".into()));
-    let security = TransportSecurity::VerifiedTls;
-    let mut connection = ClientConnection::new(config, ConnectionId(1), security, Time::ZERO);
-    let login = connection.receive(Time::ZERO, LOGIN.as_bytes());
-    login.expect("the login is in order");
-    let mut out = BytesMut::new();
-    while connection.poll_transmit(Time::ZERO, &mut out) {}
-    while connection.poll_event().is_some() {}
-    assert!(connection.is_bound());
-
-    let (mut messages, mut written) = (0, 0);
-    let mut left = number;
-    while left > 0 {
-        let some = left.min(DISTINCT);
-        left -= some;
-        for read in corpus.stanzas.as_bytes()[..corpus.ends[some - 1]].chunks(READ) {
-            let received = connection.receive(Time::ZERO, read);
-            received.expect("the corpus is in order");
-            while let Some(event) = connection.poll_event() {
-                let ClientEvent::Upstream { token, .. } = event else {
-                    panic!("{event:?}");
-                };
-                messages += 1;
-                if ack {
-                    connection.ack(token).expect("it is this connection's");
-                }
-            }
-            out.clear();
-            while ack && connection.poll_transmit(Time::ZERO, &mut out) {}
-            written += out.len();
-        }
-    }
-    (messages, written)
+#[inline(never)]
+fn measured(work: impl FnOnce()) {
+    work();
 }
 
-/// Upstream messages, one stanza after another.
+struct Run {
+    part: Part,
+    read: usize,
+    pair: Pair,
+    out: BytesMut,
+    allocations: u64,
+}
+
+impl Run {
+    fn new(part: Part, read: usize) -> Self {
+        Self {
+            part,
+            read,
+            pair: Pair::bound_with(client_config(), ServerConfig::default()),
+            out: BytesMut::new(),
+            allocations: 0,
+        }
+    }
+
+    /// The work of one of the parts, which counts if that part is asked for.
+    fn step(&mut self, is_asked: bool, work: impl FnOnce(&mut Pair, &mut BytesMut)) {
+        let (pair, out) = (&mut self.pair, &mut self.out);
+        if is_asked {
+            let counted = allocation_counter::measure(|| measured(|| work(pair, out)));
+            self.allocations += counted.count_total;
+        } else {
+            work(pair, out);
+        }
+    }
+
+    fn upstream(&mut self, corpus: &Corpus, number: usize) {
+        let (of_events, of_acks) = match self.part {
+            Part::Event => (true, false),
+            _ => (false, true),
+        };
+        let mut tokens: Vec<AckToken> = Vec::with_capacity(DISTINCT);
+        let (mut left, mut messages) = (number, 0);
+        while left > 0 {
+            let some = left.min(DISTINCT);
+            left -= some;
+            for read in corpus.stanzas.as_bytes()[..corpus.ends[some - 1]].chunks(self.read) {
+                self.step(of_events, |pair, _| {
+                    let received = pair.client.receive(NOW, read);
+                    received.expect("the corpus is in order");
+                    while let Some(event) = pair.client.poll_event() {
+                        let ClientEvent::Upstream { message, token } = event else {
+                            panic!("{event:?}");
+                        };
+                        std::hint::black_box(message);
+                        tokens.push(token);
+                    }
+                });
+                messages += tokens.len();
+                self.out.clear();
+                self.step(of_acks, |pair, out| {
+                    for token in tokens.drain(..) {
+                        pair.client.ack(token).expect("its own");
+                    }
+                    while pair.client.poll_transmit(NOW, out) {}
+                });
+            }
+        }
+        assert_eq!(messages, number);
+    }
+
+    fn downstream(&mut self, corpus: &Corpus, number: usize) {
+        let (of_client, of_endpoint) = match self.part {
+            Part::Down => (true, false),
+            _ => (false, true),
+        };
+        let mut messages: Vec<(Downstream, MessageId)> = Vec::with_capacity(BURST);
+        let (mut made, mut answered) = (0, 0);
+        while made < number {
+            let some = BURST.min(number - made);
+            // An endpoint knows an id that comes again.
+            messages.extend((made..made + some).map(|number| {
+                let (to, data) = &corpus.payloads[number % DISTINCT];
+                let data = Data::from_json(data).expect("an object");
+                let id = MessageId::from(format!("m-{number:012}"));
+                (Downstream::to(to.as_str()).with_data(data), id)
+            }));
+            made += some;
+            self.out.clear();
+            self.step(of_client, |pair, out| {
+                for (message, id) in &messages {
+                    let message = message.encode(id).expect("valid");
+                    let permit = pair.client.reserve().expect("a place");
+                    permit.send(message).expect("a new id");
+                }
+                while pair.client.poll_transmit(NOW, out) {}
+            });
+            messages.clear();
+            let sent = self.out.split();
+            for read in sent.chunks(self.read) {
+                self.step(of_endpoint, |pair, out| {
+                    pair.server.receive(NOW, read).expect("in order");
+                    while let Some(event) = pair.server.poll_event() {
+                        let ServerEvent::Downstream { message, token, .. } = event else {
+                            panic!("{event:?}");
+                        };
+                        std::hint::black_box(message);
+                        pair.server.ack(token, None).expect("its own");
+                    }
+                    while pair.server.poll_transmit(NOW, out) {}
+                });
+            }
+            let client = &mut self.pair.client;
+            client.receive(NOW, &self.out).expect("in order");
+            while let Some(event) = client.poll_event() {
+                assert!(matches!(event, ClientEvent::Answered { .. }), "{event:?}");
+                answered += 1;
+            }
+        }
+        assert_eq!(answered, number);
+    }
+}
+
+/// Messages of devices, one stanza after another, and what an app server would send of the same: to whom, and `data`.
 struct Corpus {
     stanzas: String,
     ends: Vec<usize>,
-    json: usize,
+    payloads: Vec<(String, String)>,
 }
 
 impl Corpus {
@@ -111,11 +208,14 @@ impl Corpus {
         let mut corpus = Self {
             stanzas: String::new(),
             ends: Vec::new(),
-            json: 0,
+            payloads: Vec::new(),
         };
         for number in 0..DISTINCT {
-            let json = message(&mut random, number);
-            corpus.json += json.len();
+            let (from, data) = (token(&mut random), data(&mut random));
+            let json = format!(
+                "{{\"from\":\"{from}\",\"message_id\":\"m-{number:012}\",\"category\":\"com.example.yourapp\",\"data\":{data}}}"
+            );
+            corpus.payloads.push((from, data));
             let escaped = json
                 .replace('&', "&amp;")
                 .replace('<', "&lt;")
@@ -135,16 +235,18 @@ impl Corpus {
     }
 }
 
-/// About 1,000 bytes of data in a body of about 1,247, of which 14 characters need an XML reference.
-fn message(random: &mut Random, number: usize) -> String {
+fn token(random: &mut Random) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut from = String::from("APA91b");
-    while from.len() < 152 {
-        from.push(char::from(random.of(ALPHABET)));
+    let mut token = String::from("APA91b");
+    while token.len() < 152 {
+        token.push(char::from(random.of(ALPHABET)));
     }
-    let mut json = format!(
-        "{{\"from\":\"{from}\",\"message_id\":\"m-{number:012}\",\"category\":\"com.example.yourapp\",\"data\":{{"
-    );
+    token
+}
+
+/// About 1,000 bytes, of which 14 characters need an XML reference, for a body of about 1,247.
+fn data(random: &mut Random) -> String {
+    let mut json = String::from("{");
     for pair in 0..PAIRS {
         let separator = if pair == 0 { "" } else { "," };
         let _ = write!(json, "{separator}\"key_{pair:02}\":\"");
@@ -156,7 +258,7 @@ fn message(random: &mut Random, number: usize) -> String {
         }
         json.push('"');
     }
-    json.push_str("}}");
+    json.push('}');
     json
 }
 

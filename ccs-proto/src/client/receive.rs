@@ -173,8 +173,8 @@ impl ClientConnection {
 
     fn issue(&mut self, now: Time, to: &Text, message_id: &MessageId) -> AckToken {
         let unacked = Unacked {
-            to: to.compact(),
-            message_id: message_id.compact(),
+            to: to.compact_waiting(),
+            message_id: message_id.compact_waiting(),
         };
         let token = self.unsettled.issue(unacked, now);
         // The event that follows notes since when it is too many.

@@ -25,8 +25,31 @@ use crate::text::Text;
 /// assert_eq!(data.get("text").as_deref(), Some("a < b"));
 /// assert_eq!(data.size(), 6 + 4 + 4 + 5);
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct Data(Text);
+#[derive(Clone)]
+pub struct Data {
+    json: Text,
+    /// Of what was built here the keys are looked at once, however often it is sent.
+    keys: Keys,
+}
+
+/// What is known of the keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// None is reserved.
+    Free,
+    /// They were not looked at, or one is reserved.
+    Doubtful,
+}
+
+impl Keys {
+    fn and(self, key: &str) -> Self {
+        if is_reserved(key) {
+            Self::Doubtful
+        } else {
+            self
+        }
+    }
+}
 
 /// JSON that is no payload.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -37,13 +60,17 @@ impl Data {
     /// No pairs.
     #[must_use]
     pub fn new() -> Self {
-        Self(Text::from("{}"))
+        Self {
+            json: Text::from("{}"),
+            keys: Keys::Free,
+        }
     }
 
     /// One more pair, at the end.
     #[must_use]
     pub fn with(self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        let mut json = self.0.as_str().as_bytes().to_vec();
+        let keys = self.keys.and(key.as_ref());
+        let mut json = self.as_json().as_bytes().to_vec();
         // The text is an object, so its last character that is no white space is `}`.
         while json.pop().is_some_and(|byte| byte != b'}') {}
         if !self.is_empty() {
@@ -53,7 +80,7 @@ impl Data {
         json.push(b':');
         push_string(&mut json, value.as_ref());
         json.push(b'}');
-        Self(text(json))
+        Self::written(json, keys)
     }
 
     /// A JSON object as it is.
@@ -65,13 +92,16 @@ impl Data {
         if is_too_deep(json, MAX_DEPTH.saturating_sub(1)) {
             return Err(InvalidData("it has too many levels".to_owned()));
         }
-        let raw: &RawValue = serde_json::from_str(json).map_err(invalid)?;
-        if !raw.get().starts_with('{') {
-            return Err(InvalidData("it is another JSON value".to_owned()));
-        }
-        let mut safe = Vec::with_capacity(raw.get().len());
-        push_json(&mut safe, raw.get());
-        Ok(Self(text(safe)))
+        let mut keys = Keys::Free;
+        let mut reader = serde_json::Deserializer::from_str(json);
+        reader
+            .deserialize_map(Pairs(|key, _| keys = keys.and(&value_text(key))))
+            .and_then(|()| reader.end())
+            .map_err(invalid)?;
+        let json = json.trim_ascii();
+        let mut safe = Vec::with_capacity(json.len());
+        push_json(&mut safe, json);
+        Ok(Self::written(safe, keys))
     }
 
     /// What serde makes of a value, which must come out as an object.
@@ -86,28 +116,40 @@ impl Data {
     /// A part of a body that was read already: valid JSON, and an object. It stays as it came, without a copy; what XML
     /// would have to escape is escaped when it is sent on.
     pub(super) fn from_part(part: Text) -> Self {
-        Self(part)
+        Self {
+            json: part,
+            keys: Keys::Doubtful,
+        }
+    }
+
+    // Put together from strings, so it is one.
+    fn written(json: Vec<u8>, keys: Keys) -> Self {
+        Self {
+            json: Text::from(String::from_utf8(json).unwrap_or_default()),
+            keys,
+        }
     }
 
     /// The JSON text. Of a payload that was built here it never needs an XML reference; one that was received is as it
     /// came.
     #[must_use]
     pub fn as_json(&self) -> &str {
-        self.0.as_str()
+        self.json.as_str()
     }
 
     /// The value of a key; the first one, should there be several. What is no string is read as its JSON text.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.pairs()
-            .into_iter()
+        self.iter()
             .find(|(found, _)| found == key)
             .map(|(_, value)| value)
     }
 
     /// All pairs in order. What is no string is read as its JSON text.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        self.pairs().into_iter()
+        let mut pairs = Vec::new();
+        self.for_each(|key, value| pairs.push((value_text(key), value_text(value))));
+        pairs.into_iter()
     }
 
     /// The payload as a type of the application's.
@@ -126,16 +168,33 @@ impl Data {
             .fold(0, usize::saturating_add)
     }
 
+    /// The first key that is the service's own (`docs/protocol.md` §3.2).
+    pub(super) fn reserved_key(&self) -> Option<String> {
+        let mut reserved = None;
+        if self.keys == Keys::Doubtful {
+            self.for_each(|key, _| {
+                let key = value_text(key);
+                if reserved.is_none() && is_reserved(&key) {
+                    reserved = Some(key.into_owned());
+                }
+            });
+        }
+        reserved
+    }
+
     /// Whether there are no pairs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pairs().is_empty()
+        let mut is_empty = true;
+        self.for_each(|_, _| is_empty = false);
+        is_empty
     }
 
-    fn pairs(&self) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
-        // The text is a valid object by construction.
+    /// Goes through the pairs as they are written.
+    fn for_each<'a>(&'a self, pair: impl FnMut(&'a RawValue, &'a RawValue)) {
         let mut reader = serde_json::Deserializer::from_str(self.as_json());
-        reader.deserialize_map(Pairs).unwrap_or_default()
+        // The text is a valid object by construction.
+        let _ = reader.deserialize_map(Pairs(pair));
     }
 }
 
@@ -145,19 +204,30 @@ impl Default for Data {
     }
 }
 
+/// Equal in the JSON text.
+impl PartialEq for Data {
+    fn eq(&self, other: &Self) -> bool {
+        self.json == other.json
+    }
+}
+
+impl Eq for Data {}
+
 impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Data {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let mut json = vec![b'{'];
+        let mut keys = Keys::Free;
         for (key, value) in pairs {
             if json.len() > 1 {
                 json.push(b',');
             }
+            keys = keys.and(key.as_ref());
             push_string(&mut json, key.as_ref());
             json.push(b':');
             push_string(&mut json, value.as_ref());
         }
         json.push(b'}');
-        Self(text(json))
+        Self::written(json, keys)
     }
 }
 
@@ -167,9 +237,8 @@ impl fmt::Debug for Data {
     }
 }
 
-fn text(json: Vec<u8>) -> Text {
-    // Made of strings only.
-    Text::from(String::from_utf8(json).unwrap_or_default())
+fn is_reserved(key: &str) -> bool {
+    matches!(key, "from" | "message_type") || key.starts_with("google") || key.starts_with("gcm")
 }
 
 /// A string as it is, anything else as its JSON text.
@@ -182,22 +251,21 @@ pub(super) fn value_text(raw: &RawValue) -> Cow<'_, str> {
     }
 }
 
-struct Pairs;
+struct Pairs<F>(F);
 
-impl<'de> Visitor<'de> for Pairs {
-    type Value = Vec<(Cow<'de, str>, Cow<'de, str>)>;
+impl<'de, F: FnMut(&'de RawValue, &'de RawValue)> Visitor<'de> for Pairs<F> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut pairs = Vec::new();
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         // Keys are raw as well: one that is no Unicode, half a surrogate pair, must not hide the others.
-        while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
-            pairs.push((value_text(key), value_text(value)));
+        while let Some((key, value)) = map.next_entry()? {
+            (self.0)(key, value);
         }
-        Ok(pairs)
+        Ok(())
     }
 }
 

@@ -103,6 +103,7 @@ impl EncodedDownstream {
 mod tests {
     use std::time::Duration;
 
+    use super::super::data::Data;
     use super::super::limits::{MAX_DATA, MAX_MESSAGE_ID, MAX_TIME_TO_LIVE, MAX_TOPIC_DATA};
     use super::super::target::Topic;
     use super::*;
@@ -189,6 +190,15 @@ mod tests {
                     key: key.to_owned()
                 })
             );
+        }
+        // However the payload was made, and however the key is written.
+        let written = Data::from_json(r#"{"a":"1","\u0066rom":"1"}"#).unwrap();
+        let listed: Data = [("a", "1"), ("from", "1")].into_iter().collect();
+        let received = Data::from_part(r#"{"a":"1","from":"1"}"#.into());
+        for data in [written.clone(), written.with("b", "1"), listed, received] {
+            let key = "from".to_owned();
+            let reserved = check(Downstream::to("T").with_data(data));
+            assert_eq!(reserved, Err(InvalidMessage::ReservedKey { key }));
         }
         for key in ["collapse_key", "fromage", "Google", "a.gcm"] {
             assert_eq!(check(Downstream::to("T").data(key, "1")), Ok(()), "{key}");

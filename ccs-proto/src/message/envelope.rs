@@ -32,14 +32,11 @@ pub(super) fn push_downstream(out: &mut BytesMut, message: &Downstream, id: &Mes
 
 /// The app server's ack of an upstream message or a receipt (fixture E34).
 pub(crate) fn push_client_ack(out: &mut BytesMut, to: &str, message_id: &str) {
-    out.extend_from_slice(b"<message id=\"\">");
-    out.extend_from_slice(GCM_OPEN);
-    out.extend_from_slice(b"{\"to\":");
+    out.extend_from_slice(b"<message id=\"\"><gcm xmlns=\"google:mobile:data\">{\"to\":");
     push_string(out, to);
     out.extend_from_slice(b",\"message_id\":");
     push_string(out, message_id);
-    out.extend_from_slice(b",\"message_type\":\"ack\"}");
-    out.extend_from_slice(GCM_CLOSE);
+    out.extend_from_slice(b",\"message_type\":\"ack\"}</gcm></message>");
 }
 
 /// The endpoint's ack (fixtures E21, E22).

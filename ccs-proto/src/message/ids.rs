@@ -58,6 +58,11 @@ impl MessageId {
         Self(self.0.compact())
     }
 
+    /// See [`Text::compact_waiting`].
+    pub(crate) fn compact_waiting(&self) -> Self {
+        Self(self.0.compact_waiting())
+    }
+
     pub(crate) fn text(&self) -> &Text {
         &self.0
     }

@@ -6,7 +6,6 @@ use thiserror::Error;
 use super::data::Data;
 use super::ids::MessageId;
 use super::target::{InvalidTarget, Target};
-use crate::text::Text;
 
 /// Bytes of `data` to a device, keys and values.
 pub const MAX_DATA: usize = 4096;
@@ -67,7 +66,7 @@ pub(super) fn check_id(id: &MessageId) -> Result<(), InvalidMessage> {
 pub(super) fn check_target(target: &Target) -> Result<(), InvalidMessage> {
     match target {
         Target::Token(token) => {
-            Target::from_to(Text::from(token.as_str()))?;
+            Target::from_to(token.text().clone())?;
             check_bytes("to", token.as_str(), MAX_TOKEN)
         }
         Target::Topic(topic) => check_bytes("to", topic.as_str(), MAX_TOKEN),
@@ -104,24 +103,18 @@ pub(super) fn check_time_to_live(seconds: u64) -> Result<(), InvalidMessage> {
     Ok(())
 }
 
-/// Keys and size of a payload; the size in one pass with the keys.
+/// Keys and size of a payload.
 pub(super) fn check_data(data: &Data, target: &Target) -> Result<(), InvalidMessage> {
     let limit = match target {
         Target::Token(_) => MAX_DATA,
         Target::Topic(_) | Target::Condition(_) => MAX_TOPIC_DATA,
     };
-    let mut size: usize = 0;
-    for (key, value) in data.iter() {
-        if is_reserved(&key) {
-            return Err(InvalidMessage::ReservedKey {
-                key: key.into_owned(),
-            });
-        }
-        size = size.saturating_add(key.len()).saturating_add(value.len());
+    if let Some(key) = data.reserved_key() {
+        return Err(InvalidMessage::ReservedKey { key });
     }
-    check_size("data", size, limit)
-}
-
-fn is_reserved(key: &str) -> bool {
-    matches!(key, "from" | "message_type") || key.starts_with("google") || key.starts_with("gcm")
+    // No text has more bytes than the JSON that it is written as, so most need not be decoded to be counted.
+    if data.as_json().len() > limit {
+        check_size("data", data.size(), limit)?;
+    }
+    Ok(())
 }

@@ -329,8 +329,8 @@ impl ServerConnection {
 /// What an answer names in `from`: the request's `to` (`docs/protocol.md` §5.1, §12 #34).
 fn target_text(target: &Target) -> Text {
     match target {
-        Target::Token(token) => Text::from(token.as_str()),
-        Target::Topic(topic) => Text::from(topic.to_string()),
+        Target::Token(token) => token.text().compact_waiting(),
+        Target::Topic(topic) => Text::from(topic.as_str()),
         Target::Condition(condition) => Text::from(condition.as_str()),
     }
 }
