@@ -10,10 +10,10 @@ use ccs_tokio::proto::message::Target;
 use clap::Args;
 
 use crate::exit::Failure;
-use crate::login::{LoginArgs, Waiting};
 use crate::message_args::MessageArgs;
 use crate::ndjson::Line;
 use crate::sending::Sending;
+use crate::service_args::{ServiceArgs, Waiting};
 
 /// Send a message to every device of a file
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ pub struct BroadcastArgs {
     #[command(flatten)]
     message: MessageArgs,
     #[command(flatten)]
-    login: LoginArgs,
+    service: ServiceArgs,
 }
 
 pub async fn run(args: BroadcastArgs) -> Result<(), Failure> {
@@ -41,7 +41,7 @@ pub async fn run(args: BroadcastArgs) -> Result<(), Failure> {
     // Each copy gets its own target.
     let message = args.message.message(Target::Token("".into()))?;
     let timeout = Duration::from_secs(args.timeout);
-    let mut sending = Sending::new(args.login.start(Waiting::RetryFor)?, timeout);
+    let mut sending = Sending::new(args.service.start(Waiting::RetryFor)?, timeout);
     let total = tokens.len();
     let mut progress = Progress::new(total);
     for token in tokens {

@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::exit::Failure;
 use crate::interrupts::Interrupts;
-use crate::login::{LoginArgs, Waiting};
 use crate::ndjson::Line;
 use crate::received;
+use crate::service_args::{ServiceArgs, Waiting};
 use crate::terminal::say;
 use crate::watch::Watch;
 
@@ -46,7 +46,7 @@ pub struct ListenArgs {
     #[arg(long, value_name = "CMD")]
     exec: Option<String>,
     #[command(flatten)]
-    login: LoginArgs,
+    service: ServiceArgs,
 }
 
 pub async fn run(args: ListenArgs) -> Result<(), Failure> {
@@ -60,7 +60,7 @@ pub async fn run(args: ListenArgs) -> Result<(), Failure> {
             () = interrupts.next() => Ok(()),
         }
     };
-    let (service, mut inbound, mut watch) = args.login.start(Waiting::RetryFor)?;
+    let (service, mut inbound, mut watch) = args.service.start(Waiting::RetryFor)?;
     say("listening; an interrupt ends it");
     let end = tokio::select! {
         end = args.listen(&mut inbound, &mut watch) => end,

@@ -3,15 +3,13 @@
 use std::env::{self, VarError};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use ccs_tokio::{ApiKey, Client, Config, Inbound, SenderId, Service, StartConfig, Trust};
+use ccs_tokio::{ApiKey, Config, SenderId, Trust};
 use clap::Args;
 
 use crate::exit::Failure;
 use crate::state::{self, StateError};
 use crate::trace;
-use crate::watch::Watch;
 
 /// Options of every command that connects to an endpoint.
 #[derive(Debug, Args)]
@@ -45,21 +43,9 @@ pub struct LoginArgs {
         hide_env_values = true
     )]
     key_file: Option<PathBuf>,
-    /// Seconds for which an endpoint out of reach, and a message that is refused for now, are tried again
-    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    retry_for: u64,
     /// Show every stanza both ways on stderr, secrets left out
     #[arg(long)]
     trace: bool,
-}
-
-/// For how long a message waits that the endpoint does not take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waiting {
-    /// `--retry-for`.
-    RetryFor,
-    /// As long as it has to live.
-    TimeToLive,
 }
 
 /// A setting, and in words where it is from.
@@ -69,8 +55,8 @@ struct Setting<T> {
 }
 
 impl LoginArgs {
-    /// Starts a service that connects and logs in, and goes on when connections are lost.
-    pub fn start(&self, waiting: Waiting) -> Result<(Service, Inbound, Watch), Failure> {
+    /// The settings of a connection, and a hint for when the login is refused: where they are from.
+    pub fn config(&self) -> Result<(Config, String), Failure> {
         let folder = state::default_dir();
         let folder = folder.as_deref();
         let sender = self.sender(folder)?;
@@ -85,19 +71,12 @@ impl LoginArgs {
             .connect(name)
             .map_err(|error| Failure::Usage(error.to_string()))?;
         config.client.tap = self.trace.then(trace::tap);
-        let patience = Duration::from_secs(self.retry_for);
-        let mut start = StartConfig::new(config);
-        start.session.give_up_after = match waiting {
-            Waiting::RetryFor => Some(patience),
-            Waiting::TimeToLive => None,
-        };
-        let (service, inbound) = Client::start(start);
         let hint = format!(
             "hint: the sender id is from {}, the key from {}; flags go before the environment, and that before what \
              `ccs serve` keeps",
             sender.place, key.place
         );
-        Ok((service, inbound, Watch::new(patience, hint)))
+        Ok((config, hint))
     }
 
     fn sender(&self, folder: Option<&Path>) -> Result<Setting<SenderId>, Failure> {

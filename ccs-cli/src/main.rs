@@ -1,5 +1,6 @@
 //! The `ccs` command: a CCS endpoint and an app server in the shell.
 
+mod bench;
 mod broadcast;
 mod certificate;
 mod demo;
@@ -18,6 +19,7 @@ mod received;
 mod send;
 mod sending;
 mod serve;
+mod service_args;
 mod state;
 mod terminal;
 mod trace;
@@ -51,6 +53,7 @@ enum Command {
     Send(send::SendArgs),
     Broadcast(broadcast::BroadcastArgs),
     Pipe(pipe::PipeArgs),
+    Bench(bench::BenchArgs),
     Completions(CompletionsArgs),
     /// Write the man pages into a folder
     #[command(hide = true)]
@@ -82,6 +85,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Send(args) => send::run(args).await,
         Command::Broadcast(args) => broadcast::run(args).await,
         Command::Pipe(args) => pipe::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Completions(args) => {
             clap_complete::generate(
                 args.shell,

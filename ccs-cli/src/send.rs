@@ -7,11 +7,11 @@ use clap::Args;
 
 use crate::exit::Failure;
 use crate::lines::Lines;
-use crate::login::{LoginArgs, Waiting};
 use crate::message_args::{MessageArgs, TargetArgs};
 use crate::message_line;
 use crate::ndjson::Line;
 use crate::sending::Sending;
+use crate::service_args::{ServiceArgs, Waiting};
 
 /// Send a message and print its answer
 #[derive(Debug, Args)]
@@ -43,13 +43,13 @@ pub struct SendArgs {
     #[command(flatten)]
     message: MessageArgs,
     #[command(flatten)]
-    login: LoginArgs,
+    service: ServiceArgs,
 }
 
 pub async fn run(args: SendArgs) -> Result<(), Failure> {
     let one = args.one()?;
     let timeout = Duration::from_secs(args.timeout);
-    let mut sending = Sending::new(args.login.start(Waiting::RetryFor)?, timeout);
+    let mut sending = Sending::new(args.service.start(Waiting::RetryFor)?, timeout);
     match one {
         Some(message) => sending.send(message).await,
         None => send_stdin(&mut sending).await?,

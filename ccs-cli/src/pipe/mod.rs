@@ -25,10 +25,10 @@ use tokio::io::{Stdin, stdin};
 use crate::exit::Failure;
 use crate::interrupts::Interrupts;
 use crate::lines::Lines;
-use crate::login::{LoginArgs, Waiting};
 use crate::ndjson::Line;
 use crate::outcome::{Tally, answer};
 use crate::received;
+use crate::service_args::{ServiceArgs, Waiting};
 use crate::watch::Watch;
 use ending::Ending;
 use op::Op;
@@ -67,12 +67,12 @@ pub struct PipeArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     drain_timeout: u64,
     #[command(flatten)]
-    login: LoginArgs,
+    service: ServiceArgs,
 }
 
 pub async fn run(args: PipeArgs) -> Result<(), Failure> {
     let mut interrupts = Interrupts::new()?;
-    let (service, inbound, watch) = args.login.start(Waiting::TimeToLive)?;
+    let (service, inbound, watch) = args.service.start(Waiting::TimeToLive)?;
     let mut pipe = Pipe {
         service,
         inbound,

@@ -69,7 +69,7 @@ fn endpoint() -> (Serve, TempDir, String) {
 #[test]
 fn what_ends_by_itself_ends_as_it_should() {
     let (_serve, home, port) = endpoint();
-    for command in ["send", "broadcast", "pipe", "completions", "demo"] {
+    for command in ["send", "broadcast", "pipe", "bench", "completions", "demo"] {
         for line in examples(command) {
             let code = match &*line {
                 line if line.contains("bad-") => 7,

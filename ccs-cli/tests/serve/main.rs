@@ -1,5 +1,7 @@
 //! `ccs serve` as its users see it: its devices, its stdin, its connections.
 
+mod bench;
+mod commands;
 mod examples;
 mod scenario;
 mod senders;
