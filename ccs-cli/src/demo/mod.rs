@@ -27,7 +27,7 @@ use screen::{Format, Screen};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ccs demo
-  ccs demo --devices 200 --messages 100
+  ccs demo --devices 50 --messages 40
   ccs demo --json | tail -n 1
   ccs demo --chaos 7
 
