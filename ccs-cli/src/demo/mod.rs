@@ -15,7 +15,7 @@ mod story;
 
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::{Map, Value};
 
@@ -27,7 +27,7 @@ use screen::{Format, Screen};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   ccs demo
-  ccs demo --devices 200 --messages 100
+  ccs demo --devices 50 --messages 40
   ccs demo --json | tail -n 1
   ccs demo --chaos 7
 
@@ -69,11 +69,11 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     match args.chaos {
         None => tell(&args, screen).await,
         Some(seed) => {
-            let again = format!(
-                "run it again with: ccs demo --chaos {seed} --devices {}",
-                args.devices
-            );
-            chaos(&args, seed, screen).await.context(again)
+            let devices = args.devices;
+            let ended = chaos(&args, seed, screen).await;
+            ended.map_err(|error| {
+                anyhow!("{error:#}; run it again with: ccs demo --chaos {seed} --devices {devices}")
+            })
         }
     }
 }
