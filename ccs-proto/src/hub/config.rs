@@ -60,6 +60,9 @@ pub struct HubConfig {
     pub kept_per_device: usize,
     /// Collapse keys of one device that messages wait with. Default: 4 (`docs/protocol.md` §3.4).
     pub collapse_keys: usize,
+    /// A bug on purpose.
+    #[cfg(ccs_planted)]
+    pub planted: Option<super::Planted>,
 }
 
 /// Four weeks, which is the longest time to live there is.
@@ -81,6 +84,8 @@ impl Default for HubConfig {
             kept_for: FOUR_WEEKS,
             kept_per_device: 100,
             collapse_keys: 4,
+            #[cfg(ccs_planted)]
+            planted: None,
         }
     }
 }
