@@ -100,7 +100,7 @@ pub enum Command {
         message: Arc<Downstream>,
     },
     /// Tell a device that so many messages for it were discarded, since too many waited: it has to ask its app server
-    /// (`deleted_messages`, `docs/protocol.md` §3.4). No answer is needed. The count is not kept over a restart.
+    /// (`deleted_messages`, `docs/protocol.md` §3.3). No answer is needed. The count is not kept over a restart.
     TellDeleted {
         /// The device.
         device: Device,

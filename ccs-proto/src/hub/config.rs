@@ -56,10 +56,13 @@ pub struct HubConfig {
     /// How long a message waits for a device that does not say it. Default: four weeks.
     pub kept_for: Duration,
     /// Messages without a collapse key that wait for one device. One more, and all of them are discarded, which the device
-    /// is told. Default: 100 (`docs/protocol.md` §3.4).
+    /// is told. Default: 100 (`docs/protocol.md` §3.3).
     pub kept_per_device: usize,
-    /// Collapse keys of one device that messages wait with. Default: 4 (`docs/protocol.md` §3.4).
+    /// Collapse keys of one device that messages wait with. Default: 4 (`docs/protocol.md` §3.3).
     pub collapse_keys: usize,
+    /// A bug on purpose.
+    #[cfg(ccs_planted)]
+    pub planted: Option<super::Planted>,
 }
 
 /// Four weeks, which is the longest time to live there is.
@@ -81,6 +84,8 @@ impl Default for HubConfig {
             kept_for: FOUR_WEEKS,
             kept_per_device: 100,
             collapse_keys: 4,
+            #[cfg(ccs_planted)]
+            planted: None,
         }
     }
 }

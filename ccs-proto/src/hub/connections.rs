@@ -121,6 +121,10 @@ impl Hub {
             return false;
         }
         line.state = LineState::Draining;
+        #[cfg(ccs_planted)]
+        if self.config.planted == Some(super::Planted::SendWhileDraining) {
+            line.state = LineState::Open;
+        }
         sender.refresh(connection);
         self.command(Command::Drain(connection));
         self.emit(HubEvent::Draining(connection));

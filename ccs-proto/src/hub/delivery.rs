@@ -30,6 +30,8 @@ impl Hub {
             if mailbox.is_empty() {
                 self.mail.boxes.remove(device);
             }
+            #[cfg(ccs_planted)]
+            let deleted = self.plant_silence(deleted);
             if deleted > 0 {
                 self.tell_deleted(device.clone(), deleted);
             }
@@ -38,6 +40,8 @@ impl Hub {
         let waiting = mailbox.map_or_else(Vec::new, |mailbox| {
             mailbox.waiting.iter().copied().collect::<Vec<_>>()
         });
+        #[cfg(ccs_planted)]
+        let waiting = self.plant_order(waiting);
         for id in waiting {
             let letter = self.mail.letter_of(id);
             if letter.is_some_and(|letter| reach.lets_through(&letter.message)) {
@@ -82,6 +86,11 @@ impl Hub {
             let device = held.device.clone();
             if let Some(mailbox) = self.mail.boxes.get_mut(&device) {
                 mailbox.reach = Reach::Offline;
+            }
+            #[cfg(ccs_planted)]
+            if self.is_planted(super::Planted::DropWhatComesBack) {
+                self.take_copy(delivery);
+                return;
             }
             self.keep(delivery);
         }
@@ -130,6 +139,8 @@ impl Hub {
         let expires = (letter.expires, Due::CopyExpires(id));
         self.timers.remove(&expires);
         self.mail.set_state(id, State::OnItsWay);
+        #[cfg(ccs_planted)]
+        self.plant_early_forget(id);
         if let Some(held) = self.mail.copies.get(&id) {
             let device = held.device.clone();
             self.command(Command::Deliver {
@@ -150,7 +161,10 @@ impl Hub {
         if expires <= self.now {
             return self.discard(id, Discarded::Expired);
         }
-        let (goes, why) = match self.goes_for(id, &copy.device) {
+        let goes = self.goes_for(id, &copy.device);
+        #[cfg(ccs_planted)]
+        let goes = self.plant_oldest_key(id, goes);
+        let (goes, why) = match goes {
             Goes::Nothing => (Vec::new(), Discarded::Expired),
             Goes::SameKey(ids) => (ids, Discarded::Collapsed),
             Goes::OldestKey(ids) => (ids, Discarded::TooManyKeys),

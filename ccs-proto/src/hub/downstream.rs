@@ -109,7 +109,10 @@ impl Hub {
         let Some((id, sender)) = self.senders.of(connection) else {
             return;
         };
-        if sender.doubtful.take(&message_id) {
+        let known = sender.doubtful.take(&message_id);
+        #[cfg(ccs_planted)]
+        let known = self.plant_doubt(known, &message_id);
+        if known {
             self.emit(HubEvent::SentAgain {
                 connection,
                 message_id: message_id.clone(),
@@ -204,6 +207,12 @@ impl Hub {
             token,
             canonical,
         };
+        #[cfg(ccs_planted)]
+        if self.is_planted(super::Planted::AckBeforeStored) {
+            self.command(Command::Store { id, record });
+            self.downstream_stored(id, accepting);
+            return Ok(());
+        }
         self.store(id, Stored::Downstream(accepting), record);
         Ok(())
     }

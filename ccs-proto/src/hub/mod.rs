@@ -29,6 +29,8 @@ mod downstream;
 mod event;
 mod mail;
 mod mailbox;
+#[cfg(ccs_planted)]
+mod planted;
 mod receipts;
 mod senders;
 mod storing;
@@ -42,6 +44,8 @@ pub use downstream::{Acceptance, Arrival, ArrivalId, Gone};
 pub use event::{Discarded, HubEvent, SubmitError};
 pub use mail::{Copy, DeliveryId, Device};
 pub use mailbox::Reach;
+#[cfg(ccs_planted)]
+pub use planted::Planted;
 
 use crate::ledger::ConnectionId;
 use crate::message::SenderId;

@@ -43,7 +43,7 @@ pub(super) struct Sender {
 pub(super) struct Line {
     pub(super) state: LineState,
     /// As it was when it logged in, since the connection goes by it.
-    upstream_window: usize,
+    pub(super) upstream_window: usize,
     /// What was sent here and not acked here, by name. One that was acked elsewhere still has its place in the window.
     pub(super) in_flight: BTreeMap<UpstreamKey, u64>,
 }
@@ -84,6 +84,13 @@ impl Senders {
         self.by_id.values()
     }
 
+    /// Whether the ack of this id may be lost for anybody.
+    #[cfg(ccs_planted)]
+    pub(super) fn plant_doubt_of_any(&mut self, id: &MessageId) -> bool {
+        let mut senders = self.by_id.values_mut();
+        senders.any(|sender| sender.doubtful.take(id))
+    }
+
     pub(super) fn connections(&self) -> impl Iterator<Item = ConnectionId> {
         self.owners.keys().copied()
     }
@@ -106,6 +113,8 @@ impl Senders {
             upstream_window: sender.limits.upstream_window,
             in_flight: BTreeMap::new(),
         };
+        #[cfg(ccs_planted)]
+        let line = line.planted(config);
         sender.lines.insert(connection, line);
     }
 

@@ -50,6 +50,8 @@ impl Hub {
     pub fn restore(&mut self, now: Time, id: StoreId, record: Record) {
         self.tick(now);
         self.last = self.last.max(id.0);
+        #[cfg(ccs_planted)]
+        let record = self.plant_new_life(record);
         match record {
             Record::Upstream {
                 sender,
@@ -69,6 +71,8 @@ impl Hub {
                 // A sender that is not known yet has nothing in doubt.
                 self.senders.get_or_insert(&sender, &self.config);
                 self.ack_failed(&sender, message_id.clone());
+                #[cfg(ccs_planted)]
+                self.plant_certainty(&sender, &message_id);
                 self.restore_mail(id, &sender, &message_id, &message, &devices, expires);
             }
         }

@@ -18,8 +18,8 @@ pub(super) type Upstreams = BTreeMap<u64, Entry>;
 
 #[derive(Debug)]
 pub(super) struct Entry {
-    sender: SenderId,
-    message: Upstream,
+    pub(super) sender: SenderId,
+    pub(super) message: Upstream,
     expires: Time,
     /// When it is sent once more.
     again: Option<Time>,
@@ -30,7 +30,7 @@ pub(super) struct Entry {
 /// The least time after which a message is sent once more.
 const SOON: Duration = Duration::from_millis(1);
 
-fn key_of(message: &Upstream) -> UpstreamKey {
+pub(super) fn key_of(message: &Upstream) -> UpstreamKey {
     (message.from().clone(), message.message_id().clone())
 }
 
@@ -69,6 +69,10 @@ impl Hub {
                 expires,
             },
         );
+        #[cfg(ccs_planted)]
+        if self.is_planted(super::Planted::AcceptBeforeStored) {
+            self.upstream_stored(number);
+        }
         Ok(())
     }
 
@@ -137,17 +141,21 @@ impl Hub {
         while let Some(of) = self.senders.get(sender).filter(|of| of.takes_any())
             && let Some(number) = of.waiting.range((after, Bound::Unbounded)).next().copied()
         {
+            #[cfg(ccs_planted)]
+            let number = self.plant_newest(sender, number);
             // One that every connection has had is passed over, and does not hold up the others.
             after = Bound::Excluded(number);
             let entry = self.upstreams.get(&number);
             let next = entry.and_then(|entry| of.next_for(&key_of(&entry.message)));
             if let Some(connection) = next {
                 self.send_on(number, connection);
+                #[cfg(ccs_planted)]
+                self.plant_copies(number);
             }
         }
     }
 
-    fn send_on(&mut self, number: u64, connection: ConnectionId) {
+    pub(super) fn send_on(&mut self, number: u64, connection: ConnectionId) {
         let Some(entry) = self.upstreams.get_mut(&number) else {
             return;
         };
@@ -222,6 +230,11 @@ impl Hub {
             if let Some(entry) = self.upstreams.get_mut(&number) {
                 entry.on.retain(|on| *on != connection);
                 if entry.on.is_empty() {
+                    #[cfg(ccs_planted)]
+                    if self.plants_loss(line.state) {
+                        self.remove_upstream(number);
+                        continue;
+                    }
                     self.wait(number);
                 }
             }
@@ -272,7 +285,7 @@ impl Hub {
     }
 
     /// It is done with; its places on connections are freed by their acks, or with the connections.
-    fn remove_upstream(&mut self, number: u64) -> Option<Entry> {
+    pub(super) fn remove_upstream(&mut self, number: u64) -> Option<Entry> {
         let entry = self.upstreams.remove(&number)?;
         if let Some(sender) = self.senders.get_mut(&entry.sender) {
             sender.waiting.remove(&number);

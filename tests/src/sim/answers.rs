@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ccs_proto::message::{Downstream, NackCode, RegistrationToken, Retry, SenderId};
-use ccs_proto::{AnswerToken, AuthRequest, ConnectionId, StreamCondition};
+use ccs_proto::hub::{Acceptance, Arrival};
+use ccs_proto::message::{NackCode, RegistrationToken, Retry};
+use ccs_proto::{AuthRequest, ConnectionId, StreamCondition};
 
+use super::bounds::SUBMITS_AGAIN;
 use super::devices::SENDER;
 use super::dice::word;
-use super::endpoint::{Answer, Heard};
+use super::endpoint::Heard;
 use super::faults::{self, Mood};
 use super::invariants::Rule;
 use super::plan::Killer;
@@ -20,40 +22,53 @@ use super::world::World;
 
 const DUPLICATE: &str = "Message with the same id has been received before";
 
+/// What is said of a message to a device.
+#[derive(Debug)]
+enum Answer {
+    Accept(Option<RegistrationToken>),
+    Nack { code: NackCode, words: &'static str },
+}
+
 /// The answers that are under way, and how often each message came.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    due: BTreeMap<u64, UnderWay>,
+    due: BTreeMap<u64, (Arrival, Answer)>,
     next: u64,
     came: BTreeMap<(Sender, String), u64>,
 }
 
-#[derive(Debug)]
-struct UnderWay {
-    token: AnswerToken,
-    answer: Answer,
-    /// What goes out behind it, of the message of this id.
-    stray: Option<(Stray, String)>,
+impl Answers {
+    /// The endpoint that waits for them is gone.
+    pub(super) fn forget(&mut self) {
+        self.due.clear();
+    }
 }
 
 impl World {
-    pub(super) fn heard(&mut self, connection: ConnectionId, heard: Heard) {
+    pub(super) fn heard(&mut self, heard: Heard) {
         let findings = &self.stage.findings;
         match heard {
-            Heard::Login(request) => self.login(connection, request),
-            Heard::Bound if self.stage.is(&Mood::DrainNew) => {
+            Heard::Login(request) => self.login(request),
+            Heard::Bound(connection) if self.stage.is(&Mood::DrainNew) => {
                 let soon = Duration::from_millis(300);
                 self.stage.after(soon, Due::Drain(connection));
             }
-            Heard::Bound => {}
-            Heard::Message {
+            Heard::Bound(_) => {}
+            Heard::Message(arrival) => {
+                if let Some(sender) = self.sender_of(&arrival) {
+                    self.takes(sender, arrival);
+                }
+            }
+            Heard::Took {
+                connection,
                 sender,
                 id,
-                message,
-                token,
             } => {
-                if let Some(sender) = self.sender_of(connection, &sender, &message) {
-                    self.takes(connection, sender, id.as_str(), &message, token);
+                let app = self.apps.iter_mut().find(|app| app.sender.id() == sender);
+                if let Some(app) = app {
+                    let sender = app.sender;
+                    app.books.taken(id.as_str());
+                    self.goes_astray(connection, sender, id.as_str());
                 }
             }
             Heard::Acked(key) => {
@@ -61,16 +76,38 @@ impl World {
                     .note(|| format!("endpoint has the ack of {key:?}"));
             }
             Heard::ReceiptAcked => findings.see(Sight::ReceiptAcked),
-            Heard::Refused(reason) => {
+            Heard::Refused(connection, reason) => {
                 let stray = reason.contains("not sent over this connection");
                 findings.check(!stray, Rule::AckWhereItCame, || {
                     format!("the endpoint refuses an ack on {connection:?}: {reason}")
                 });
             }
+            Heard::Deliver {
+                delivery,
+                device,
+                message_id,
+                message,
+            } => self.gives(delivery, device, message_id, message),
+            Heard::ComesBack => self.stage.after(SUBMITS_AGAIN, Due::Post),
         }
     }
 
-    fn login(&mut self, connection: ConnectionId, request: AuthRequest) {
+    /// Seldom, behind an ack, something goes out that nobody should send.
+    fn goes_astray(&mut self, connection: ConnectionId, sender: Sender, id: &str) {
+        self.answers.next += 1;
+        let number = self.answers.next;
+        let mut dice = self.stage.dice(&[13, number, sender.word()]);
+        if !self.stage.calm
+            && let Some(stray) = Stray::of(&mut dice)
+        {
+            let behind = dice.millis(0, 500);
+            let stray = Due::Stray(connection, stray, id.to_owned());
+            self.stage.after(behind, stray);
+        }
+    }
+
+    fn login(&mut self, request: AuthRequest) {
+        let connection = request.connection();
         let dialled = self.stage.links.get(connection).map(|link| link.sender);
         let own = dialled.is_some_and(|sender| {
             *request.sender() == sender.id() && request.key().matches(&sender.key())
@@ -86,14 +123,10 @@ impl World {
     }
 
     /// Whose message it is: of whom logged in on that connection, who dialled it, and as its content says.
-    fn sender_of(
-        &mut self,
-        connection: ConnectionId,
-        login: &SenderId,
-        message: &Downstream,
-    ) -> Option<Sender> {
+    fn sender_of(&mut self, arrival: &Arrival) -> Option<Sender> {
+        let (login, connection) = (&arrival.sender, arrival.id.connection());
         let dialled = self.stage.links.get(connection).map(|link| link.sender);
-        let says = message.payload().and_then(|data| data.get(SENDER));
+        let says = arrival.message.payload().and_then(|data| data.get(SENDER));
         let own = dialled.is_some_and(|sender| sender.id() == *login)
             && says.as_deref() == Some(login.as_str());
         self.stage.findings.check(own, Rule::Identity, || {
@@ -103,14 +136,9 @@ impl World {
     }
 
     /// A message to a device is here.
-    fn takes(
-        &mut self,
-        connection: ConnectionId,
-        sender: Sender,
-        id: &str,
-        message: &Downstream,
-        token: AnswerToken,
-    ) {
+    fn takes(&mut self, sender: Sender, arrival: Arrival) {
+        let connection = arrival.id.connection();
+        let id = arrival.message_id.as_str();
         self.stage.note(|| format!("endpoint has {id} of {sender}"));
         let others = self.apps.iter().filter(|app| app.sender != sender);
         let twin = others.filter_map(|app| app.books.messages.get(id));
@@ -122,6 +150,7 @@ impl World {
             return books.broken(Rule::SameId, || format!("{id} is nobody's"));
         };
         if let Some(killer) = known.killer {
+            self.endpoint.passes_over(arrival.id);
             return self.dies_of(connection, killer);
         }
         let count = self.answers.came.entry((sender, id.to_owned()));
@@ -142,32 +171,20 @@ impl World {
             let code = faults::code(&mut dice);
             Answer::Nack { code, words: "" }
         } else {
-            known.taken += 1;
-            if message.wants_receipt() {
-                let due = dice.millis(0, 3_000);
-                let (id, device) = (id.to_owned(), message.target().to_string());
-                self.stage.after(due, Due::Receipt(sender, id, device));
-            }
             let other = RegistrationToken::from("phone-new");
-            Answer::Ack(dice.percent(5).then_some(other))
+            Answer::Accept(dice.percent(5).then_some(other))
         };
         if let Answer::Nack { code, .. } = &answer {
             books.slowed |= matches!(code.retry(), Retry::SlowDown { .. });
             self.stage.findings.see(faults::sight(code));
         }
-        let acks = !self.stage.calm && matches!(answer, Answer::Ack(_));
-        let stray = acks.then(|| Stray::of(&mut dice)).flatten();
         self.answers.next += 1;
         let number = self.answers.next;
-        let under_way = UnderWay {
-            token,
-            answer,
-            stray: stray.map(|stray| (stray, id.to_owned())),
-        };
-        self.answers.due.insert(number, under_way);
         if self.stage.is(&Mood::Silence) {
             self.stage.findings.see(Sight::Silence);
+            self.endpoint.passes_over(arrival.id);
         } else {
+            self.answers.due.insert(number, (arrival, answer));
             self.stage.after(delay, Due::Answer(number));
         }
     }
@@ -184,14 +201,21 @@ impl World {
     }
 
     pub(super) fn answers(&mut self, number: u64) {
-        let Some(under_way) = self.answers.due.remove(&number) else {
+        let Some((arrival, answer)) = self.answers.due.remove(&number) else {
             return;
         };
-        if let Some((stray, id)) = under_way.stray {
-            let connection = under_way.token.connection();
-            let behind = self.stage.dice(&[13, number]).millis(0, 500);
-            self.stage.after(behind, Due::Stray(connection, stray, id));
+        match answer {
+            Answer::Accept(canonical) => {
+                let token = RegistrationToken::from(arrival.message.target().to_string().as_str());
+                let reach = self.devices.reach_of(token.as_str());
+                let mut acceptance = Acceptance::new([(token, reach)]);
+                if let Some(canonical) = canonical {
+                    acceptance = acceptance.with_canonical(canonical);
+                }
+                // If the connection is over, it comes again.
+                let _ = self.endpoint.accept(self.stage.now, &arrival, acceptance);
+            }
+            Answer::Nack { code, words } => self.endpoint.refuse(arrival.id, code, words),
         }
-        self.endpoint.answer(under_way.token, under_way.answer);
     }
 }

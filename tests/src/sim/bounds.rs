@@ -6,7 +6,7 @@ use std::time::Duration;
 use ccs_proto::session::SessionConfig;
 
 use super::app::HANDLER_PATIENCE;
-use super::devices::Poison;
+use super::devices::{ARRIVES, CONFIRMS, Poison};
 use super::plan::Killer;
 use super::settings::Settings;
 use super::wire::SLOWEST;
@@ -17,12 +17,14 @@ const STORE: Duration = Duration::from_millis(23);
 const HANDLER: Duration = Duration::from_millis(300);
 /// A dial takes at most that.
 const DIAL: Duration = Duration::from_millis(300);
-/// The endpoint has so many messages to an app server in flight (`docs/protocol.md` §12 #12).
-const UPSTREAM_WINDOW: usize = 100;
+/// A connection that just logged in gets what waits after that (`HubConfig::greeting`).
+const GREETING: Duration = Duration::from_millis(250);
+/// A message that is kept is with its device after that, and its receipt with the endpoint.
+const DELIVERED: Duration = Duration::from_millis(ARRIVES + CONFIRMS);
 /// An app server that was shut down is back after that.
 const RESTART: Duration = Duration::from_secs(5);
-/// An application submits again after that what the store refused.
-const SUBMITS_AGAIN: Duration = Duration::from_secs(1);
+/// An application and a device submit again after that what the store refused.
+pub(super) const SUBMITS_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is not done when the faults stop.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,9 +55,9 @@ fn times(count: usize) -> u32 {
 }
 
 impl Bounds<'_> {
-    /// From the sending of a message to its answer.
+    /// From the sending of a message to its answer: it is stored before it is acked.
     fn round(&self) -> Duration {
-        self.round_trip + Duration::from_millis(self.settings.answers_within)
+        self.round_trip + Duration::from_millis(self.settings.answers_within) + STORE
     }
 
     /// A backlog of `n` over a bound connection: as many at once as the window and the queue have room for, so
@@ -65,10 +67,12 @@ impl Bounds<'_> {
         (self.round() + STORE) * times(n.div_ceil(at_once)) + STORE
     }
 
-    /// Messages of devices, one after the other at worst: each is handled and stored, and the endpoint has a window too.
+    /// Messages of devices, one after the other at worst: each is handled and stored, and the endpoint stores it before and
+    /// has a window too, of which one place may be taken by a message that no handler can handle.
     pub(super) fn deliveries(&self, n: usize) -> Duration {
-        let rounds = times(n.div_ceil(UPSTREAM_WINDOW));
-        self.round_trip * rounds + (HANDLER + STORE) * times(n)
+        let window = self.settings.upstream_window.saturating_sub(1).max(1);
+        let rounds = times(n.div_ceil(window));
+        GREETING + STORE + self.round_trip * rounds + (HANDLER + STORE) * times(n)
     }
 
     /// What a message that no handler can handle takes from those of other devices: a place for a handler while it is
@@ -81,7 +85,7 @@ impl Bounds<'_> {
         };
         let waits = (1..config.handler_tries).map(|n| config.handler_retry.ceiling(n - 1));
         let tries = run * config.handler_tries + STORE;
-        if self.settings.upstream_messages == 1 {
+        if self.settings.upstream_messages == 1 || self.settings.upstream_window == 1 {
             tries + waits.sum()
         } else if self.settings.handlers == 1 {
             tries
@@ -106,6 +110,7 @@ impl Bounds<'_> {
             + self.asks_again()
             + self.slow_targets(slowed)
             + RESTART
+            + DELIVERED
             + SUBMITS_AGAIN;
         let run = HANDLER_PATIENCE + self.config.handler_retry.cap;
         let poison = run * self.config.handler_tries;

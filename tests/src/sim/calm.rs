@@ -44,8 +44,13 @@ impl World {
         for app in &mut self.apps {
             app.crash_at = None;
         }
+        self.endpoint.crash_at = None;
+        self.endpoint_starts();
+        self.all_are_online();
+        self.pump();
         let apps = self.apps.iter().map(App::last_due);
-        let known = apps.fold(self.stage.last_due(), Time::max);
+        let endpoint = self.endpoint.last_due();
+        let known = apps.fold(self.stage.last_due().max(endpoint), Time::max);
         while self.is_right() && !self.is_settled() && self.step(Some(known)) {}
         self.settles();
         let mut dice = self.stage.dice(&[40]);
@@ -80,6 +85,12 @@ impl World {
                 format!("after {bound:?} without faults {left}, unacked {unacked}")
             });
         }
+        let delivered = self.endpoint.is_idle() && self.devices.are_idle();
+        self.stage.findings.check(delivered, Rule::Progress, || {
+            format!("after {bound:?} without faults something waits for its device")
+        });
+        self.promises_hold(false);
+        self.endpoint.mail.ends_well();
     }
 
     /// Goes on until every app server has healthy connections only; a row of failed dials is forgotten then.
@@ -205,11 +216,11 @@ impl World {
             }
         }
         if let Some(Trouble::Poison(poison)) = trouble {
-            self.device_sends(DEVICES + 3, sender, Some(poison));
+            self.device_sends(DEVICES + 3, sender, Some(poison), None);
         }
         let deliveries = (0..deliveries).map(|_| {
             let device = DEVICES + dice.below(3);
-            self.device_sends(device, sender, None)
+            self.device_sends(device, sender, None, None)
         });
         let deliveries = deliveries.collect();
         Trial {

@@ -21,6 +21,12 @@ pub(super) enum Kind {
     DrainRefused,
     StreamError,
     EndpointCrash,
+    EndpointCrashAtStore,
+    EndpointCrashAtAck,
+    EndpointRestart,
+    EndpointStoreFails,
+    EndpointStoreSlow,
+    FewConnections,
     AppCrash,
     AppRestart,
     CrashAtStore,
@@ -40,7 +46,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 26] = [
+    pub(super) const ALL: [Self; 32] = [
         Self::Cut,
         Self::HalfCloseUp,
         Self::HalfCloseDown,
@@ -51,6 +57,12 @@ impl Kind {
         Self::DrainRefused,
         Self::StreamError,
         Self::EndpointCrash,
+        Self::EndpointCrashAtStore,
+        Self::EndpointCrashAtAck,
+        Self::EndpointRestart,
+        Self::EndpointStoreFails,
+        Self::EndpointStoreSlow,
+        Self::FewConnections,
         Self::AppCrash,
         Self::AppRestart,
         Self::CrashAtStore,
@@ -89,6 +101,12 @@ pub(super) enum Fault {
     StreamError(StreamCondition),
     /// The endpoint loses all its connections, and is away for a while.
     EndpointCrash(Duration),
+    /// The same, the next time that it comes to this point.
+    EndpointCrashAt(Point),
+    /// The endpoint drains everything, so long, and starts anew.
+    EndpointRestart(Duration),
+    /// The endpoint lets a sender have one connection only, for a while.
+    FewConnections(Duration),
     /// The app server loses everything but its store.
     AppCrash,
     /// The app server is shut down, with so long to do it, and comes back.
@@ -99,7 +117,7 @@ pub(super) enum Fault {
     Mood(Mood, Duration),
     /// The endpoint drains a connection while it refuses dials.
     DrainRefused(Duration),
-    /// The endpoint sends again what was acked.
+    /// A device sends again what was acked.
     Redeliver,
 }
 
@@ -135,6 +153,10 @@ pub(super) enum Mood {
     StoreFails,
     /// The store takes its time.
     StoreSlow,
+    /// The endpoint's store keeps nothing.
+    EndpointStoreFails,
+    /// The endpoint's store takes its time.
+    EndpointStoreSlow,
     /// No handler can do anything.
     HandlersFail,
     /// No handler comes to an end.
@@ -168,6 +190,12 @@ impl Fault {
                 .clone(),
             ),
             Kind::EndpointCrash => Self::EndpointCrash(span),
+            Kind::EndpointCrashAtStore => Self::EndpointCrashAt(Point::Stored),
+            Kind::EndpointCrashAtAck => Self::EndpointCrashAt(Point::Acked),
+            Kind::EndpointRestart => Self::EndpointRestart(span),
+            Kind::EndpointStoreFails => Self::Mood(Mood::EndpointStoreFails, span),
+            Kind::EndpointStoreSlow => Self::Mood(Mood::EndpointStoreSlow, span),
+            Kind::FewConnections => Self::FewConnections(span),
             Kind::AppCrash => Self::AppCrash,
             Kind::AppRestart => Self::AppRestart(span),
             Kind::CrashAtStore => Self::CrashAt(Point::Stored),

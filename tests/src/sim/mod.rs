@@ -1,7 +1,7 @@
 //! Whole histories of app servers and an endpoint, made up from a seed, with everything that can go wrong.
 //!
 //! One seed is one run: one or more app servers, each a [`Session`](ccs_proto::session::Session) with its router and a store;
-//! one endpoint of server-role connections, with devices behind it; byte pipes in between; and a plan of what is sent and
+//! one endpoint, a [`Hub`](ccs_proto::hub::Hub) with its connections and a store, with devices behind it; byte pipes in between; and a plan of what is sent and
 //! what goes wrong. Nothing in here reads
 //! a clock, starts a thread or depends on the order of a hash map. After every event the rules of
 //! [`Rule`] are checked against what went over the wire; then the faults stop, and everything must come to its end.
@@ -86,6 +86,14 @@ impl Run {
     #[must_use]
     pub fn with(mut self, bug: ccs_proto::session::Planted) -> Self {
         self.plan.settings.planted = Some(bug);
+        self
+    }
+
+    /// The same with a bug in the hub.
+    #[cfg(ccs_planted)]
+    #[must_use]
+    pub fn with_hub(mut self, bug: ccs_proto::hub::Planted) -> Self {
+        self.plan.settings.planted_in_hub = Some(bug);
         self
     }
 

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use ccs_proto::hub::Reach;
+
 use super::devices::Poison;
 use super::dice::Dice;
 use super::faults::{Fault, Kind};
@@ -26,7 +28,10 @@ pub(super) enum What {
     /// An application takes back a message that it submitted, the one of this number.
     Cancel(Sender, usize),
     /// A device sends to somebody.
-    Device(Sender, u64, Option<Poison>),
+    /// A device sends to somebody, with so many seconds to live.
+    Device(Sender, u64, Option<Poison>, Option<u64>),
+    /// Whether a device can be reached from now on.
+    Reach(u64, Reach),
     Fault(Fault),
 }
 
@@ -37,6 +42,8 @@ pub(super) struct Message {
     pub(super) time_to_live: Option<Duration>,
     pub(super) own_id: bool,
     pub(super) receipt: bool,
+    pub(super) collapse_key: Option<u64>,
+    pub(super) waits_while_idle: bool,
     pub(super) killer: Option<Killer>,
 }
 
@@ -68,6 +75,8 @@ impl Plan {
         let poisons = dice.percent(20);
         let lives = dice.percent(40);
         let cancels = dice.percent(30);
+        let keys = dice.percent(30);
+        let leaves = dice.percent(50);
         let submits = 3 + dice.index(if settings.window == 100 { 30 } else { 25 });
         for number in 0..submits {
             let at = dice.millis(0, span * 1_000);
@@ -92,6 +101,8 @@ impl Plan {
                         .then(|| Duration::from_secs(*dice.pick(&[0, 5, 60, 3_600]))),
                     own_id: dice.percent(50),
                     receipt: dice.percent(20),
+                    collapse_key: (keys && dice.percent(50)).then(|| dice.below(5)),
+                    waits_while_idle: dice.percent(10),
                     killer,
                 };
                 whats.push((at, What::Submit(sender, message)));
@@ -122,7 +133,17 @@ impl Plan {
             for _ in 0..burst {
                 let device = dice.below(settings.devices);
                 let poison = (poisons && dice.percent(5)).then(|| *dice.pick(&Poison::ALL));
-                whats.push((at, What::Device(sender, device, poison)));
+                let life = (lives && dice.percent(30)).then(|| *dice.pick(&[0, 5, 60, 3_600]));
+                whats.push((at, What::Device(sender, device, poison, life)));
+            }
+        }
+        if leaves {
+            for _ in 0..1 + dice.index(12) {
+                let at = dice.millis(0, span * 1_000);
+                let device = dice.below(settings.devices);
+                let reach =
+                    *dice.pick(&[Reach::Offline, Reach::Offline, Reach::Idle, Reach::Online]);
+                whats.push((at, What::Reach(device, reach)));
             }
         }
         // Few kinds in one run, so that each gets far (swarm testing, Groce et al. 2012).
@@ -167,6 +188,8 @@ impl Message {
             time_to_live: None,
             own_id: true,
             receipt: false,
+            collapse_key: None,
+            waits_while_idle: false,
             killer: None,
         }
     }

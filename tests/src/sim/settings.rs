@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ccs_proto::hub::HubConfig;
+
 use super::dice::Dice;
 
 /// The settings that matter.
@@ -29,6 +31,17 @@ pub(super) struct Settings {
     pub(super) handler_trouble: u64,
     /// Of so many in a hundred records the store refuses to keep them at first.
     pub(super) store_trouble: u64,
+    /// The same for the endpoint's store.
+    pub(super) endpoint_store_trouble: u64,
+    /// Messages of devices that the endpoint has in flight on one connection.
+    pub(super) upstream_window: usize,
+    /// After that the endpoint sends what is not acked once more.
+    pub(super) send_again_after: Option<Duration>,
+    /// What may wait for one device: messages without a collapse key, and keys.
+    pub(super) kept_per_device: usize,
+    pub(super) collapse_keys: usize,
+    #[cfg(ccs_planted)]
+    pub(super) planted_in_hub: Option<ccs_proto::hub::Planted>,
     #[cfg(ccs_planted)]
     pub(super) planted: Option<ccs_proto::session::Planted>,
 }
@@ -53,6 +66,13 @@ impl Settings {
             nacks: 0,
             handler_trouble: 0,
             store_trouble: 0,
+            endpoint_store_trouble: 0,
+            upstream_window: 100,
+            send_again_after: None,
+            kept_per_device: 100,
+            collapse_keys: 4,
+            #[cfg(ccs_planted)]
+            planted_in_hub: None,
             #[cfg(ccs_planted)]
             planted: None,
         }
@@ -66,6 +86,7 @@ impl Settings {
                 *dice.pick(others)
             }
         };
+        let remembered_messages = mostly(dice, 1_000, &[1_000, 1_000, 3]);
         Self {
             senders: mostly(dice, 1, &[2, 2, 3]),
             window: *dice.pick(&[1, 2, 2, 3, 3, 5, 8, 8, 100]),
@@ -75,7 +96,7 @@ impl Settings {
             give_up_after: dice.percent(15).then(|| dice.seconds(5, 600)),
             queue_messages: mostly(dice, 1_000, &[3, 10, 50]),
             upstream_messages: mostly(dice, 1_000, &[1, 3, 10]),
-            remembered_messages: mostly(dice, 1_000, &[1_000, 1_000, 3]),
+            remembered_messages,
             handlers: *dice.pick(&[1, 2, 8, 64]),
             devices: 1 + dice.below(4),
             remembers_ids: dice.percent(50),
@@ -83,8 +104,29 @@ impl Settings {
             nacks: *dice.pick(&[0, 0, 5, 20, 60]),
             handler_trouble: *dice.pick(&[0, 0, 10, 50]),
             store_trouble: *dice.pick(&[0, 0, 10, 50]),
+            endpoint_store_trouble: *dice.pick(&[0, 0, 10, 50]),
+            upstream_window: mostly(dice, 100, &[1, 2, 5]),
+            // A session that has forgotten what was handled handles each copy anew, however long that takes.
+            send_again_after: (dice.percent(70) && remembered_messages == 1_000)
+                .then(|| dice.seconds(1, 60)),
+            kept_per_device: mostly(dice, 100, &[1, 2, 5]),
+            collapse_keys: 1 + dice.index(4),
+            #[cfg(ccs_planted)]
+            planted_in_hub: None,
             #[cfg(ccs_planted)]
             planted: None,
         }
+    }
+    pub(super) fn hub_config(&self) -> HubConfig {
+        let mut config = HubConfig::default();
+        config.limits.upstream_window = self.upstream_window;
+        config.send_again_after = self.send_again_after;
+        config.kept_per_device = self.kept_per_device;
+        config.collapse_keys = self.collapse_keys;
+        #[cfg(ccs_planted)]
+        {
+            config.planted = self.planted_in_hub;
+        }
+        config
     }
 }

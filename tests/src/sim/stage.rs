@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ccs_proto::hub::{DeliveryId, Device};
 use ccs_proto::message::NackCode;
 use ccs_proto::session::{DialId, RunEnd, RunId};
 use ccs_proto::{ConnectionId, Time};
@@ -21,7 +22,17 @@ pub(super) enum Due {
     Act(usize),
     Answer(u64),
     App(Sender, AppDue),
-    Receipt(Sender, String, String),
+    /// The next delivery of this device is there.
+    Device(Device),
+    /// A device has confirmed a delivery of this life of the endpoint.
+    Confirmed(u64, DeliveryId),
+    /// Devices send what they have.
+    Post,
+    EndpointStarts,
+    /// If it is still in this life.
+    EndpointStops(u64),
+    /// A sender may have the usual number of connections.
+    Limits(Sender),
     Stray(ConnectionId, Stray, String),
     Drain(ConnectionId),
 }

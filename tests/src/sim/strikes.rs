@@ -6,6 +6,8 @@ use ccs_proto::{ConnectionId, StreamCondition};
 
 use super::faults::{Fault, Mood};
 use super::seen::Sight;
+use super::sender::Sender;
+use super::stage::Due;
 use super::wire::End;
 use super::world::World;
 
@@ -22,9 +24,26 @@ impl World {
             }
             Fault::CrashAt(point) => self.apps[app].crash_at = Some(point),
             Fault::AppRestart(span) => self.apps[app].shut_down(&mut self.stage, span),
-            Fault::EndpointCrash(span) => self.endpoint_crashes(&ids, span),
+            Fault::EndpointCrash(span) => {
+                self.stage.findings.see(Sight::EndpointCrash);
+                self.endpoint_crashes(span);
+            }
+            Fault::EndpointCrashAt(point) => self.endpoint.crash_at = Some(point),
+            Fault::EndpointRestart(span) => {
+                if let Some(life) = self.endpoint.drain_all(self.stage.now) {
+                    self.stage.after(span, Due::EndpointStops(life));
+                }
+            }
+            Fault::FewConnections(span) => {
+                let sender = Sender(app);
+                self.endpoint.limits(&sender.id(), Some(1));
+                self.stage.after(span, Due::Limits(sender));
+            }
             Fault::Mood(mood, span) => self.stage.starts(mood, span),
-            Fault::Redeliver => self.endpoint.send_again(&mut dice),
+            Fault::Redeliver => {
+                self.endpoint.post.posted_again(&mut dice);
+                self.endpoint.submit_posted(self.stage.now);
+            }
             Fault::DrainRefused(span) => {
                 self.stage.starts(Mood::Refuse, span);
                 if let Some(id) = victim {
@@ -51,15 +70,35 @@ impl World {
         }
     }
 
-    fn endpoint_crashes(&mut self, ids: &[ConnectionId], span: Duration) {
-        self.stage.findings.see(Sight::EndpointCrash);
-        for id in ids {
-            self.cut(*id);
-            if let Some(link) = self.stage.links.get_mut(*id) {
-                self.endpoint.lose(self.stage.now, *id, link);
+    /// The endpoint is gone, and away for a while.
+    pub(super) fn endpoint_crashes(&mut self, span: Duration) {
+        self.stage.note(|| "the endpoint crashes".to_owned());
+        self.endpoint.crashes(&mut self.stage);
+        self.endpoint_is_gone(span);
+    }
+
+    /// The endpoint has drained for long enough: its process ends, and another one starts.
+    pub(super) fn endpoint_stops(&mut self, life: u64) {
+        if self.endpoint.life == life {
+            self.stage.note(|| "the endpoint stops".to_owned());
+            self.stage.findings.see(Sight::EndpointRestart);
+            self.endpoint.stops(&mut self.stage);
+            self.endpoint_is_gone(Duration::ZERO);
+        }
+    }
+
+    fn endpoint_is_gone(&mut self, span: Duration) {
+        for id in self.stage.links.ids() {
+            self.cut(id);
+            if let Some(link) = self.stage.links.get_mut(id) {
+                link.served = false;
             }
         }
+        self.answers.forget();
+        self.devices.forget();
+        self.promises_hold(true);
         self.stage.starts(Mood::Refuse, span);
+        self.stage.after(span, Due::EndpointStarts);
     }
 
     fn stalls(&mut self, id: ConnectionId, span: Duration, both: u64) {

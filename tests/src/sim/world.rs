@@ -44,7 +44,7 @@ impl World {
         let apps = senders.map(|number| App::new(Sender(number), &stage));
         Self {
             apps: apps.collect(),
-            endpoint: Endpoint::new(stage.plan.seed),
+            endpoint: Endpoint::new(&stage),
             answers: Answers::default(),
             devices: Devices::default(),
             steps: 0,
@@ -98,7 +98,8 @@ impl World {
 
     pub(super) fn is_settled(&self) -> bool {
         let acked = |app: &App| self.endpoint.unacked(&app.sender.id()).next().is_none();
-        self.apps.iter().all(|app| app.is_settled() && acked(app))
+        let delivered = self.endpoint.is_idle() && self.devices.are_idle();
+        delivered && self.apps.iter().all(|app| app.is_settled() && acked(app))
     }
 
     /// Goes on to what is next; `false` if there is nothing, or not before `end`.
@@ -154,20 +155,35 @@ impl World {
     }
 
     fn run_endpoint(&mut self) -> bool {
-        for id in self.stage.links.take_opened() {
+        let opened = self.stage.links.take_opened();
+        if !opened.is_empty() {
+            self.endpoint_starts();
+        }
+        for id in opened {
             self.endpoint.connect(self.stage.now, id);
         }
-        let mut moved = false;
+        let mut moved = self.endpoint.run_store(&mut self.stage) | self.listen();
         for id in self.stage.links.ids() {
-            if let Some(link) = self.stage.links.get_mut(id) {
-                moved |= self.endpoint.exchange(self.stage.now, id, link);
-            }
-            while let Some((connection, heard)) = self.endpoint.poll() {
-                moved = true;
-                self.heard(connection, heard);
-            }
+            moved |= self.endpoint.exchange(&mut self.stage, id) | self.listen();
         }
-        moved | self.endpoint.hand_out()
+        if self.endpoint.is_crashing() {
+            let span = self.stage.dice(&[14, self.endpoint.life]).millis(0, 20_000);
+            self.endpoint_crashes(span);
+        }
+        moved
+    }
+
+    /// Does what the endpoint asks for, and says whether there was anything.
+    fn listen(&mut self) -> bool {
+        let mut moved = false;
+        loop {
+            moved |= self.endpoint.listen(&mut self.stage);
+            let Some(heard) = self.endpoint.poll() else {
+                return moved;
+            };
+            self.heard(heard);
+            moved = true;
+        }
     }
 
     fn happens(&mut self, due: Due) {
@@ -175,7 +191,15 @@ impl World {
             Due::Act(index) => self.acts(index),
             Due::Answer(number) => self.answers(number),
             Due::App(sender, due) => self.apps[sender.0].happens(&mut self.stage, due),
-            Due::Receipt(sender, id, device) => self.device_confirms(sender, &id, &device),
+            Due::Device(device) => self.device_gets(&device),
+            Due::Confirmed(life, delivery) => {
+                self.endpoint
+                    .delivered(self.stage.now, life, delivery, true);
+            }
+            Due::Post => self.endpoint.submit_posted(self.stage.now),
+            Due::EndpointStarts => self.endpoint_starts(),
+            Due::EndpointStops(life) => self.endpoint_stops(life),
+            Due::Limits(sender) => self.endpoint.limits(&sender.id(), None),
             Due::Stray(connection, stray, id) => self.strays(connection, &stray, &id),
             Due::Drain(id) => self.endpoint.drain(self.stage.now, id),
         }
@@ -191,9 +215,10 @@ impl World {
             What::Cancel(sender, number) => {
                 self.apps[sender.0].cancel(&mut self.stage, number);
             }
-            What::Device(sender, device, poison) => {
-                self.device_sends(device, sender, poison);
+            What::Device(sender, device, poison, life) => {
+                self.device_sends(device, sender, poison, life);
             }
+            What::Reach(device, reach) => self.reaches(device, reach),
             What::Fault(fault) => self.strikes(action.number, fault),
         }
     }

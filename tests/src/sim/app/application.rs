@@ -54,6 +54,12 @@ impl App {
             .data("n", number.to_string())
             .data(SENDER, self.sender.id().as_str())
             .receipt_requested(message.receipt);
+        if let Some(key) = message.collapse_key {
+            downstream = downstream.collapse_key(format!("k{key}"));
+        }
+        if message.waits_while_idle {
+            downstream = downstream.delay_while_idle(true);
+        }
         if let Some(life) = message.time_to_live {
             downstream = downstream.time_to_live(life);
         }

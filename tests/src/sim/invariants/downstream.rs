@@ -11,7 +11,7 @@ use crate::sim::seen::Sight;
 use crate::sim::wiretap::Answer;
 
 /// The longest time to live (`docs/protocol.md` §3.2).
-const FOUR_WEEKS: Duration = Duration::from_secs(28 * 24 * 3_600);
+pub(super) const FOUR_WEEKS: Duration = Duration::from_secs(28 * 24 * 3_600);
 
 /// How a message ended, as the session tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub(in crate::sim) struct Message {
     pub(in crate::sim) outcome: Option<Outcome>,
     /// How often the endpoint took it over.
     pub(in crate::sim) taken: u32,
+    /// Its app server was told that it is taken over.
+    pub(in crate::sim) promised: bool,
+    /// How often it was in flight, and nobody can know what became of it.
+    pub(in crate::sim) doubts: u32,
     pub(super) out_on: Option<ConnectionId>,
     /// It was told what became of it: this one is over.
     answered: Option<Answer>,
@@ -56,6 +60,7 @@ impl Message {
             self.outcome = Some(Outcome::Dead);
         }
         self.unknown |= self.sends > 0;
+        self.doubts += u32::from(self.sends > 0);
         self.out_on = None;
         self.answered = None;
         self.attempts = 0;
@@ -91,6 +96,8 @@ impl Books {
             accepted: false,
             outcome: None,
             taken: 0,
+            promised: false,
+            doubts: 0,
             out_on: None,
             answered: None,
             attempts: 0,
@@ -163,6 +170,7 @@ impl Books {
         // Whatever the answer is, the stream lives.
         message.deaths = 0;
         message.losses = 0;
+        message.promised |= answer == Answer::Ack;
         if is_for_good(&answer) {
             message.answered = Some(answer);
         } else if !answer.is_draining() {
@@ -171,6 +179,13 @@ impl Books {
             self.check(attempts <= most, Rule::FiniteTries, || {
                 format!("{id} is refused for the {attempts}th time, of {most}")
             });
+        }
+    }
+
+    /// The endpoint acks it: it has taken it over.
+    pub(in crate::sim) fn taken(&mut self, id: &str) {
+        if let Some(message) = self.messages.get_mut(id) {
+            message.taken += 1;
         }
     }
 
@@ -200,6 +215,7 @@ impl Books {
     pub(super) fn lost(&mut self, id: &str, end: &Result<(), ConnectionError>) {
         if let Some(message) = self.messages.get_mut(id) {
             message.unknown = true;
+            message.doubts += 1;
             match end {
                 Err(ConnectionError::StreamError { condition, .. })
                     if *condition != StreamCondition::SystemShutdown =>
@@ -330,6 +346,7 @@ impl Books {
             _ => (Outcome::Dead, Sight::Refused, false),
         };
         message.outcome = Some(is);
+        message.promised |= is == Outcome::Acked;
         if !holds {
             let message = format!("{message:?}");
             self.broken(Rule::TrueOutcome, || {

@@ -2,6 +2,8 @@
 
 mod downstream;
 mod findings;
+mod mail;
+mod post;
 mod upstream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +16,8 @@ use downstream::Message;
 pub(super) use downstream::Outcome;
 pub(super) use findings::Findings;
 pub use findings::{Rule, Violation};
+pub(super) use mail::Mail;
+pub(super) use post::{Post, key_of};
 pub(super) use upstream::Key;
 use upstream::Upward;
 
