@@ -16,7 +16,7 @@ use crate::sim::stage::Stage;
 enum Step {
     Keep {
         id: StoreId,
-        record: Record,
+        record: Box<Record>,
         refused: bool,
     },
     Forget(StoreId),
@@ -95,7 +95,7 @@ impl Endpoint {
         let refused = stage.is(&Mood::EndpointStoreFails) || !stage.calm && dice.percent(trouble);
         let step = Step::Keep {
             id,
-            record,
+            record: Box::new(record),
             refused,
         };
         self.store.steps.push_back((due, step));
@@ -156,7 +156,7 @@ impl Endpoint {
             }
             Step::Keep { id, record, .. } => {
                 stage.note(|| format!("the endpoint has stored {id:?}"));
-                self.store.kept.insert(id, record);
+                self.store.kept.insert(id, *record);
                 Some((id, true))
             }
             Step::Forget(id) => {
