@@ -25,7 +25,8 @@ struct Account {
 pub enum AccountsError {
     #[error(transparent)]
     State(#[from] StateError),
-    #[error("{}: {error}", .path.display())]
+    /// Not with the line itself: somebody may have put a key into it.
+    #[error("{}: {}", .path.display(), .error.message())]
     Toml {
         path: PathBuf,
         error: Box<toml::de::Error>,

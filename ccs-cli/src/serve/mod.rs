@@ -161,7 +161,9 @@ impl Serve {
             if done && !std::mem::replace(&mut counted, true) {
                 self.exchange.report_counts();
             }
-            for event in self.exchange.take_events() {
+            let events = self.exchange.take_events();
+            let printed = !events.is_empty();
+            for event in events {
                 // Whoever does not read what is printed can still end us.
                 loop {
                     tokio::select! {
@@ -175,6 +177,10 @@ impl Serve {
                     }
                 }
                 stdout.print(&event);
+            }
+            // What happened meanwhile, such as a signal, is printed before anything is waited for.
+            if printed {
+                continue;
             }
             if done {
                 break;

@@ -33,7 +33,6 @@ answer = "SOMETHING_NEW"
 
 [[redeliver]]
 from = "phone-*"
-times = 1
 
 [[at]]
 time = 0.3

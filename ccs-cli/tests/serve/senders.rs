@@ -111,6 +111,7 @@ fn a_file_that_cannot_be_used_is_named() {
             "is no sender id",
         ),
         ("[[sender]]\nid = \"1\"\nkey_file = \"k\"", "No such file"),
+        ("[[sender]]\nkey = \"CANARY\"", "unknown field `key`"),
         (
             "[[sender]]\nid = \"1\"\nkey_file = \"k\"\nconnections = 0",
             "may have nothing",
@@ -127,5 +128,6 @@ fn a_file_that_cannot_be_used_is_named() {
             "{said}"
         );
         assert!(said.contains(why), "{text}: {said}");
+        assert!(!said.contains("CANARY"), "a key in the wrong place: {said}");
     }
 }

@@ -71,7 +71,7 @@ impl Hub {
         for id in unconfirmed {
             self.doubt(&sender, id);
         }
-        self.take_back(&sender, connection, line);
+        self.take_back(connection, line);
         self.pump(&sender);
         self.run_due();
     }

@@ -109,7 +109,9 @@ impl Hub {
         let Some((id, sender)) = self.senders.of(connection) else {
             return;
         };
-        let known = sender.doubtful.take(&message_id);
+        let restored = sender.restored.remove(&message_id);
+        let other = restored.is_some_and(|restored| *restored != message);
+        let known = sender.doubtful.take(&message_id) && !other;
         #[cfg(ccs_planted)]
         let known = self.plant_doubt(known, &message_id);
         if known {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use super::config::{HubConfig, SenderLimits};
 use crate::ledger::ConnectionId;
-use crate::message::{MessageId, Receipt, RegistrationToken, SenderId};
+use crate::message::{Downstream, MessageId, Receipt, RegistrationToken, SenderId};
 
 /// A device chooses its own ids, so two devices may use the same one: the name is both.
 pub(super) type UpstreamKey = (RegistrationToken, MessageId);
@@ -36,6 +37,8 @@ pub(super) struct Sender {
     /// Receipts that wait for a connection.
     pub(super) receipts: VecDeque<Receipt>,
     pub(super) doubtful: Doubtful,
+    /// What was restored, by id. Whether its ack arrived is not known, so only the same message is the same again.
+    pub(super) restored: BTreeMap<MessageId, Arc<Downstream>>,
 }
 
 /// One connection.
@@ -139,6 +142,7 @@ impl Sender {
             bytes: 0,
             receipts: VecDeque::new(),
             doubtful: Doubtful::default(),
+            restored: BTreeMap::new(),
         }
     }
 

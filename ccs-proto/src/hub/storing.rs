@@ -1,6 +1,7 @@
 //! Accepting is two steps: what is to be kept is given to the store, and things go on when the store has it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Hub;
 use super::command::{Command, Record, StoreId};
@@ -69,7 +70,9 @@ impl Hub {
                 expires,
             } => {
                 // A sender that is not known yet has nothing in doubt.
-                self.senders.get_or_insert(&sender, &self.config);
+                let of = self.senders.get_or_insert(&sender, &self.config);
+                of.restored
+                    .insert(message_id.compact(), Arc::clone(&message));
                 self.ack_failed(&sender, message_id.clone());
                 #[cfg(ccs_planted)]
                 self.plant_certainty(&sender, &message_id);

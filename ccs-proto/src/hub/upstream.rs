@@ -221,12 +221,9 @@ impl Hub {
     }
 
     /// What a connection leaves un-acked waits again, if no other connection has it.
-    pub(super) fn take_back(&mut self, sender: &SenderId, connection: ConnectionId, line: Line) {
-        for (key, number) in line.in_flight {
-            let known = self.senders.get(sender).and_then(|of| of.by_key.get(&key));
-            if known != Some(&number) {
-                continue;
-            }
+    pub(super) fn take_back(&mut self, connection: ConnectionId, line: Line) {
+        for number in line.in_flight.into_values() {
+            // One that was acked elsewhere is not there any more.
             if let Some(entry) = self.upstreams.get_mut(&number) {
                 entry.on.retain(|on| *on != connection);
                 if entry.on.is_empty() {
@@ -289,7 +286,10 @@ impl Hub {
         let entry = self.upstreams.remove(&number)?;
         if let Some(sender) = self.senders.get_mut(&entry.sender) {
             sender.waiting.remove(&number);
-            sender.by_key.remove(&key_of(&entry.message));
+            let key = key_of(&entry.message);
+            if sender.by_key.get(&key) == Some(&number) {
+                sender.by_key.remove(&key);
+            }
             sender.bytes = sender.bytes.saturating_sub(entry.message.body().len());
         }
         let expires = (entry.expires, Due::UpstreamExpires(number));

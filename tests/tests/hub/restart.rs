@@ -77,6 +77,18 @@ fn a_message_that_is_sent_again_after_a_restart_is_known_while_it_is_kept() {
 }
 
 #[test]
+fn another_message_of_a_restored_id_is_a_new_one() {
+    let mut world = World::new();
+    world.log_in();
+    world.set_reach("phone-1", Reach::Offline);
+    world.send(1, "a");
+    world.crash();
+    world.log_in();
+    world.send_message(2, "a", Downstream::to("phone-2"));
+    assert_eq!(world.got, ["phone-2:a"]);
+}
+
+#[test]
 fn what_was_stored_and_not_acked_is_delivered_once_too() {
     let mut world = World::new();
     world.log_in();

@@ -46,7 +46,9 @@ impl Exchange {
             ) => {
                 let peer = self.peers.get(token.connection());
                 if peer.is_some_and(|peer| peer.ack_twice(token).is_ok()) {
-                    self.events.extend(answer.clone());
+                    if let Some(first) = answer.clone() {
+                        self.report(first);
+                    }
                     CarriedOut::Done
                 } else {
                     self.hub.ack_failed(&sender, message_id);

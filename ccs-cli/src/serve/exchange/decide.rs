@@ -70,7 +70,16 @@ impl Exchange {
             return;
         };
         let sender = peer.sender().clone();
+        let key = (
+            sender.clone(),
+            message.from().clone(),
+            message.message_id().clone(),
+        );
+        if self.redelivered.remove(&key) {
+            return;
+        }
         if let Some(after) = scenario.redelivery(&message) {
+            self.redelivered.insert(key);
             self.put_off(now + after, Later::Redeliver(sender, message));
         }
     }

@@ -3,7 +3,7 @@
 mod carry_out;
 mod decide;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub struct Exchange {
     put_off: u64,
     /// Messages that are not acked just once, until they are.
     acked: BTreeMap<(ConnectionId, MessageId), Acked>,
+    /// What comes once more although it was acked: the ack of such a copy is the last.
+    redelivered: BTreeSet<(SenderId, RegistrationToken, MessageId)>,
     events: Vec<Event>,
     counts: Counts,
 }
@@ -63,6 +65,7 @@ impl Exchange {
             later: BTreeMap::new(),
             put_off: 0,
             acked: BTreeMap::new(),
+            redelivered: BTreeSet::new(),
             events: Vec::new(),
             counts: Counts::default(),
         }
