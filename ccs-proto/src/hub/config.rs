@@ -5,7 +5,7 @@ use std::time::Duration;
 /// What one sender may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SenderLimits {
-    /// Connections at once; one more is ended with `policy-violation` after its login (`docs/protocol.md` §12 #47).
+    /// Connections at once, besides those that drain; one more is ended with `policy-violation` after its login (`docs/protocol.md` §12 #47).
     /// Default: 1,000 (`docs/protocol.md` §1).
     pub connections: usize,
     /// Downstream messages of one connection that wait for an answer. Default: 100.

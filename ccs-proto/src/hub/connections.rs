@@ -17,7 +17,10 @@ impl Hub {
         self.tick(now);
         let of = self.senders.get_or_insert(sender, &self.config);
         let limits = of.limits;
-        if of.lines.len() >= limits.connections {
+        // One that drains is being replaced, by the one that logs in as likely as not.
+        let lines = of.lines.values();
+        let live = lines.filter(|line| line.state != LineState::Draining);
+        if live.count() >= limits.connections {
             self.command(Command::End {
                 connection,
                 condition: StreamCondition::PolicyViolation,

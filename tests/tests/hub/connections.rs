@@ -49,6 +49,18 @@ fn a_connection_that_ends_makes_room_for_another() {
 }
 
 #[test]
+fn a_connection_that_drains_may_be_replaced_before_it_ends() {
+    let mut world = limited(limits(1, 100, 100));
+    world.log_in();
+    world.submit("a");
+    assert!(world.drain(1));
+    world.log_in();
+    assert!(world.links.contains_key(&1), "its message is not acked");
+    world.submit("b");
+    assert_eq!(world.received, ["1:a", "2:b"]);
+}
+
+#[test]
 fn what_comes_by_one_connection_too_many_is_not_answered() {
     let mut world = limited(limits(1, 100, 100));
     world.log_in();
