@@ -170,9 +170,9 @@ impl Session {
         let held = slot
             .bound_since
             .is_some_and(|since| since + healthy_after <= now);
-        if held && !slot.healthy {
+        if held {
             slot.healthy = true;
-            self.reconnect.healthy();
+            self.reconnect.healthy(now, healthy_after);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::time::Time;
 pub(super) struct Slot {
     pub(super) connection: ClientConnection,
     pub(super) bound_since: Option<Time>,
-    /// It has held for long enough, which ends a row of failures once.
+    /// It has held for long enough, which ends a row of failures.
     pub(super) healthy: bool,
     /// A message was answered here.
     pub(super) has_answered: bool,

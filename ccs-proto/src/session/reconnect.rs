@@ -67,9 +67,12 @@ pub(super) struct Reconnect {
 }
 
 impl Reconnect {
-    /// A connection held for long enough.
-    pub(super) fn healthy(&mut self) {
-        self.failures = 0;
+    /// A connection has held for long enough. What failed beside it, such as the dial for a further one, is forgotten as
+    /// long after its wait: while dials go on failing, one follows the wait at once.
+    pub(super) fn healthy(&mut self, now: Time, after: Duration) {
+        if self.not_before.is_none_or(|before| before + after <= now) {
+            self.failures = 0;
+        }
     }
 
     /// Puts the next dial off, and says for how long. A failure is never followed at once by the next: even the shortest

@@ -116,6 +116,28 @@ fn a_healthy_connection_that_stays_does_not_make_failing_dials_faster() {
 }
 
 #[test]
+fn a_dial_that_failed_beside_a_healthy_connection_is_forgotten() {
+    let mut world = World::bound_with(|config, client| {
+        config.connections = 2;
+        client.window = 1;
+    });
+    world.advance(seconds(120));
+    world.dials.extend([Dial::Refuse; 2]);
+    world.submit("m-1");
+    world.submit("m-2");
+    while !world.dials.is_empty() {
+        world.advance(seconds(1));
+    }
+    world.ack("m-1");
+    world.ack("m-2");
+    world.advance(seconds(300));
+    world.log();
+    world.cut(1);
+    let told = world.log();
+    assert!(told.contains(&"reconnecting 1".to_owned()), "{told:?}");
+}
+
+#[test]
 fn an_excess_connection_is_tried_again_slower_and_slower() {
     let mut world = World::bound();
     for connection in 1..=10 {
