@@ -27,6 +27,7 @@ mod connections;
 mod delivery;
 mod downstream;
 mod event;
+mod lately;
 mod mail;
 mod mailbox;
 #[cfg(ccs_planted)]

@@ -157,9 +157,11 @@ impl Exchange {
 fn with_category(command: HubCommand) -> HubCommand {
     match command {
         HubCommand::SendReceipt {
+            sender,
             connection,
             receipt,
         } => HubCommand::SendReceipt {
+            sender,
             connection,
             receipt: receipt.with_category(CATEGORY),
         },
