@@ -214,3 +214,17 @@ fn a_client_that_says_nothing_more_leaves_its_acks_in_doubt() {
     assert_eq!(pair.server.end(), Some(Err(ConnectionError::UnexpectedEof)));
     assert_eq!(pair.server.take_unconfirmed(), ["1".into()]);
 }
+
+/// Found by the simulator (seed 39431).
+#[test]
+fn however_many_copies_there_are_each_may_be_acked() {
+    let mut pair = with_u();
+    for _ in 0..1_100 {
+        assert!(send_again(&mut pair, "phone-1", "u"));
+    }
+    for token in pair.ack_tokens() {
+        pair.client.ack(token).unwrap();
+        pair.drive();
+    }
+    assert_eq!(pair.server_log(), ["acked u"]);
+}
