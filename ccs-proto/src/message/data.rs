@@ -172,7 +172,7 @@ impl Data {
     /// The first key that is the service's own (`docs/protocol.md` §3.2).
     pub(super) fn reserved_key(&self) -> Option<String> {
         let mut reserved = None;
-        if self.known == Known::Nothing {
+        if self.known == Known::Nothing && may_hold_reserved(self.as_json()) {
             self.for_each(|key, _| {
                 let key = value_text(key);
                 if reserved.is_none() && is_reserved(&key) {
@@ -248,6 +248,21 @@ impl fmt::Debug for Data {
 
 fn is_reserved(key: &str) -> bool {
     matches!(key, "from" | "message_type") || key.starts_with("google") || key.starts_with("gcm")
+}
+
+/// Whether a reserved key may be among the keys of an object: a part of one stands somewhere in the text, or an escape of
+/// a letter that they are made of. Without an early exit this becomes vector code, and few texts need a closer look.
+fn may_hold_reserved(json: &str) -> bool {
+    let windows = json.as_bytes().array_windows();
+    windows.fold(false, |any, &[first, second, third, _, fifth]| {
+        let quote = first == b'"';
+        let from = quote & (second == b'f') & (third == b'r') & (fifth == b'm');
+        let google = quote & (second == b'g') & (third == b'o') & (fifth == b'g');
+        let gcm = quote & (second == b'g') & (third == b'c');
+        let message_type = (first == b'g') & (second == b'e') & (third == b'_');
+        let escape = (first == b'\\') & (second == b'u') & (b'5' <= fifth) & (fifth <= b'7');
+        any | from | google | gcm | message_type | escape
+    })
 }
 
 /// A string as it is, anything else as its JSON text.
@@ -338,5 +353,21 @@ mod tests {
             sent(&received.with("b", "<")),
             r#"{"data":{"a":"\u003c\u0026\u003e","b":"\u003c"}}"#
         );
+    }
+
+    #[test]
+    fn a_reserved_key_is_found_however_it_is_written() {
+        for key in ["from", "message_type", "google", "google.x", "gcm", "gcmx"] {
+            let escapes = key.char_indices().map(|(at, letter)| {
+                let rest = &key[at + 1..];
+                format!("{}\\u{:04X}{rest}", &key[..at], u32::from(letter))
+            });
+            for written in escapes.chain([key.to_owned()]) {
+                let data = Data::from_part(format!(r#"{{"{written}":1}}"#).into());
+                assert_eq!(data.reserved_key().as_deref(), Some(key), "{written}");
+            }
+        }
+        let free = r#"{"form":"from","a":"message_type \u0066","k":{"gcm":1},"n":null}"#;
+        assert_eq!(Data::from_part(free.into()).reserved_key(), None);
     }
 }
