@@ -21,25 +21,19 @@ impl Hub {
     }
 
     pub(super) fn set_reach(&mut self, device: &Device, reach: Reach) {
+        if reach == Reach::Online {
+            let deleted = self.mail.untold.take(device);
+            #[cfg(ccs_planted)]
+            let deleted = self.plant_silence(deleted);
+            if let Some(messages) = deleted {
+                self.tell_deleted(device.clone(), messages);
+            }
+        }
         let Some(mailbox) = self.mail.boxes.get_mut(device) else {
             return;
         };
         mailbox.reach = reach;
-        if reach == Reach::Online {
-            let deleted = std::mem::take(&mut mailbox.deleted);
-            if mailbox.is_empty() {
-                self.mail.boxes.remove(device);
-            }
-            #[cfg(ccs_planted)]
-            let deleted = self.plant_silence(deleted);
-            if deleted > 0 {
-                self.tell_deleted(device.clone(), deleted);
-            }
-        }
-        let mailbox = self.mail.boxes.get(device);
-        let waiting = mailbox.map_or_else(Vec::new, |mailbox| {
-            mailbox.waiting.iter().copied().collect::<Vec<_>>()
-        });
+        let waiting: Vec<_> = mailbox.waiting.iter().copied().collect();
         #[cfg(ccs_planted)]
         let waiting = self.plant_order(waiting);
         for id in waiting {
@@ -171,12 +165,13 @@ impl Hub {
             Goes::Unkeyed(ids) => (ids, Discarded::TooMany),
         };
         let goes_itself = goes.contains(&id);
+        if why == Discarded::TooMany {
+            let before = self.mail.untold.take(&copy.device).unwrap_or_default();
+            let deleted = before.saturating_add(goes.len() as u64);
+            let limit = self.config.kept_messages;
+            self.mail.untold.insert(copy.device.clone(), deleted, limit);
+        }
         for other in goes {
-            if why == Discarded::TooMany
-                && let Some(mailbox) = self.mail.boxes.get_mut(&copy.device)
-            {
-                mailbox.deleted = mailbox.deleted.saturating_add(1);
-            }
             self.discard(other, why);
         }
         if goes_itself {

@@ -44,8 +44,6 @@ pub(super) struct Mailbox {
     pub(super) waiting: BTreeSet<DeliveryId>,
     /// All copies: those that wait, that are being stored, and that are on their way.
     pub(super) copies: usize,
-    /// Messages that were discarded since too many waited, and of which the device was not told.
-    pub(super) deleted: u64,
 }
 
 impl Mailbox {
@@ -54,12 +52,11 @@ impl Mailbox {
             reach,
             waiting: BTreeSet::new(),
             copies: 0,
-            deleted: 0,
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.copies == 0 && self.deleted == 0
+        self.copies == 0
     }
 }
 

@@ -148,12 +148,8 @@ impl Hub {
     }
 
     /// Of how many discarded messages a device is told.
-    pub(super) fn plant_silence(&self, deleted: u64) -> u64 {
-        if self.is_planted(Planted::TellNothing) {
-            0
-        } else {
-            deleted
-        }
+    pub(super) fn plant_silence(&self, deleted: Option<u64>) -> Option<u64> {
+        deleted.filter(|_| !self.is_planted(Planted::TellNothing))
     }
 
     /// Which message that waits is sent instead of the oldest.
