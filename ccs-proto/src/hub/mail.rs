@@ -193,11 +193,13 @@ impl Mail {
             .on_their_way
             .saturating_add(count(state))
             .saturating_sub(count(before));
+        let letter = self.letters.get(&held.letter);
+        let key = letter.and_then(|letter| letter.message.collapses_by());
         if let Some(mailbox) = self.boxes.get_mut(&held.device) {
             if state == State::Waiting {
-                mailbox.waiting.insert(id);
+                mailbox.put(id, key);
             } else {
-                mailbox.waiting.remove(&id);
+                mailbox.take(id, key);
             }
         }
     }

@@ -133,9 +133,7 @@ impl Hub {
 
     pub(super) fn plant_oldest_key(&self, id: DeliveryId, goes: Goes) -> Goes {
         match goes {
-            Goes::SameKey(_) if self.is_planted(Planted::CollapseKeepsOldest) => {
-                Goes::SameKey(vec![id])
-            }
+            Goes::SameKey(_) if self.is_planted(Planted::CollapseKeepsOldest) => Goes::SameKey(id),
             goes => goes,
         }
     }
