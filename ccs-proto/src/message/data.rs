@@ -260,7 +260,7 @@ fn may_hold_reserved(json: &str) -> bool {
         let google = quote & (second == b'g') & (third == b'o') & (fifth == b'g');
         let gcm = quote & (second == b'g') & (third == b'c');
         let message_type = (first == b'g') & (second == b'e') & (third == b'_');
-        let escape = (first == b'\\') & (second == b'u') & (b'5' <= fifth) & (fifth <= b'7');
+        let escape = (first == b'\\') & (second == b'u') & (b'5'..=b'7').contains(&fifth);
         any | from | google | gcm | message_type | escape
     })
 }
