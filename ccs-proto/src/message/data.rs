@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::body::{MAX_DEPTH, is_too_deep};
-use super::json::{Object, push_json, push_string, read_string};
+use super::json::{Object, push_json, push_string, read_string, string_len};
 use crate::text::Text;
 
 /// Key and value pairs, kept as the JSON object that goes over the wire.
@@ -164,9 +164,12 @@ impl Data {
     /// What counts for the limit of 4,096: the UTF-8 bytes of all keys and values (`docs/protocol.md` §12 #42).
     #[must_use]
     pub fn size(&self) -> usize {
-        self.iter()
-            .map(|(key, value)| key.len().saturating_add(value.len()))
-            .fold(0, usize::saturating_add)
+        let mut size = 0_usize;
+        self.for_each(|key, value| {
+            let pair = text_len(key).saturating_add(text_len(value));
+            size = size.saturating_add(pair);
+        });
+        size
     }
 
     /// The first key that is the service's own (`docs/protocol.md` §3.2).
@@ -273,6 +276,11 @@ pub(super) fn value_text(raw: &RawValue) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(json)
     }
+}
+
+/// The bytes of [`value_text`].
+fn text_len(raw: &RawValue) -> usize {
+    string_len(raw.get()).unwrap_or(raw.get().len())
 }
 
 struct Pairs<F>(F);

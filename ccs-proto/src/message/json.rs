@@ -135,6 +135,30 @@ pub(super) fn read_string(json: &str) -> Option<Cow<'_, str>> {
     }
 }
 
+/// How many bytes [`read_string`] gives for a valid JSON string, without a copy of it.
+pub(super) fn string_len(json: &str) -> Option<usize> {
+    let mut rest = json.strip_prefix('"')?.strip_suffix('"')?;
+    let mut len = 0_usize;
+    while let Some(at) = memchr(b'\\', rest.as_bytes()) {
+        let escape = rest.get(at..)?;
+        let (text, written) = match (code_unit(escape), escape.get(6..).and_then(code_unit)) {
+            (None, _) => (1, 2),
+            (Some(high @ 0xd800..=0xdbff), Some(low @ 0xdc00..=0xdfff)) => {
+                (char::decode_utf16([high, low]).next()?.ok()?.len_utf8(), 12)
+            }
+            (Some(unit), _) => (char::from_u32(unit.into())?.len_utf8(), 6),
+        };
+        len = len.checked_add(at)?.checked_add(text)?;
+        rest = escape.get(written..)?;
+    }
+    len.checked_add(rest.len())
+}
+
+/// What stands in `\uXXXX`.
+fn code_unit(escape: &str) -> Option<u16> {
+    u16::from_str_radix(escape.strip_prefix("\\u")?.get(..4)?, 16).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,5 +185,23 @@ mod tests {
         let mut out = Vec::new();
         push_json(&mut out, "{\r\n\t\"a\":\"b\"\r}");
         assert_eq!(out, b"{ \n\t\"a\":\"b\" }");
+    }
+
+    #[test]
+    fn a_string_is_counted_as_it_is_read() {
+        for json in [
+            r#""""#,
+            r#""abc""#,
+            r#""a\n\"\/b""#,
+            r#""\u0041\u00e9\u65e5é日""#,
+            r#""\ud83d\ude00\uD83D\uDE00""#,
+            r#""\ud83d""#,
+            r#""\ud83d\u0041""#,
+            r#""\ude00\ud83d""#,
+            "1.50",
+        ] {
+            let read = read_string(json).map(|text| text.len());
+            assert_eq!(string_len(json), read, "{json}");
+        }
     }
 }
