@@ -1,5 +1,6 @@
 //! What an endpoint with many connections asks of one: to send again, to change its windows, to say what is in doubt.
 
+use ccs_proto::message::Upstream;
 use ccs_proto::{ConnectionError, ServerConfig};
 use ccs_tests::pair::{Pair, client_config, upstream};
 
@@ -33,6 +34,24 @@ fn a_message_is_written_once_more_and_its_first_ack_settles_it() {
     pair.drive();
     assert!(pair.server_log().is_empty(), "each copy may be acked");
     assert!(pair.client_log().is_empty());
+}
+
+#[test]
+fn the_ack_of_a_copy_settles_no_other_device_s_message_of_that_id() {
+    let mut pair = with_u();
+    assert!(send_again(&mut pair, "phone-1", "u"));
+    let mut tokens = pair.ack_tokens();
+    pair.client.ack(tokens.remove(0)).unwrap();
+    pair.drive();
+    pair.server.send(Upstream::new("phone-2", "u")).unwrap();
+    pair.drive();
+    pair.client.ack(tokens.remove(0)).unwrap();
+    pair.drive();
+    assert_eq!(pair.server.in_flight(), 1);
+    let token = pair.ack_tokens().remove(0);
+    pair.client.ack(token).unwrap();
+    pair.drive();
+    assert_eq!(pair.server.in_flight(), 0);
 }
 
 #[test]
@@ -194,4 +213,18 @@ fn a_client_that_says_nothing_more_leaves_its_acks_in_doubt() {
     let _ = pair.server.receive_eof(pair.now);
     assert_eq!(pair.server.end(), Some(Err(ConnectionError::UnexpectedEof)));
     assert_eq!(pair.server.take_unconfirmed(), ["1".into()]);
+}
+
+/// Found by the simulator (seed 39431).
+#[test]
+fn however_many_copies_there_are_each_may_be_acked() {
+    let mut pair = with_u();
+    for _ in 0..1_100 {
+        assert!(send_again(&mut pair, "phone-1", "u"));
+    }
+    for token in pair.ack_tokens() {
+        pair.client.ack(token).unwrap();
+        pair.drive();
+    }
+    assert_eq!(pair.server_log(), ["acked u"]);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::server::Peer;
 use crate::hub::{Command, Hub};
 use crate::ledger::ConnectionId;
+use crate::server::SendError;
 
 /// The connections of an endpoint whose messages go through a [`Hub`].
 ///
@@ -72,7 +73,7 @@ impl Peers {
         self.0.is_empty()
     }
 
-    /// Does what is asked for a connection. An ack that comes too late is told to the hub.
+    /// Does what is asked for a connection. An ack or a receipt that comes too late is told to the hub.
     pub fn carry_out(&self, hub: &mut Hub, command: Command) -> CarriedOut {
         match self.attempt(hub, command) {
             Some(carried_out) => carried_out,
@@ -120,9 +121,21 @@ impl Peers {
                 }
             }
             Command::SendReceipt {
+                sender,
                 connection,
                 receipt,
-            } => self.get(connection)?.send_receipt(receipt).ok()?,
+            } => {
+                let Some(peer) = self.get(connection) else {
+                    hub.receipt_failed(&sender, receipt);
+                    return None;
+                };
+                if let Err(SendError::Closed(receipt) | SendError::WindowFull(receipt)) =
+                    peer.send_receipt(receipt)
+                {
+                    hub.receipt_failed(&sender, *receipt);
+                    return None;
+                }
+            }
             Command::SetWindows {
                 connection,
                 window,

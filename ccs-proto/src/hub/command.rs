@@ -16,7 +16,8 @@ use crate::xmpp::StreamCondition;
 pub struct StoreId(pub u64);
 
 /// Something for the driver to do. What is for a connection that has ended meanwhile is passed over, except that an ack
-/// which could not be given is told by [`ack_failed`](super::Hub::ack_failed).
+/// which could not be given is told by [`ack_failed`](super::Hub::ack_failed), and a receipt by
+/// [`receipt_failed`](super::Hub::receipt_failed).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Command {
@@ -62,6 +63,8 @@ pub enum Command {
     },
     /// Send a receipt.
     SendReceipt {
+        /// Whose it is.
+        sender: SenderId,
         /// On this connection.
         connection: ConnectionId,
         /// This.

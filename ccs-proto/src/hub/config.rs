@@ -49,7 +49,8 @@ pub struct HubConfig {
     /// (`docs/protocol.md` §12 #48).
     pub remembered_ids: usize,
     /// Messages for devices that wait, one for each device; beyond that messages to devices that cannot be reached are
-    /// refused for a while. As many again may be on their way to devices. Default: 100,000.
+    /// refused for a while. As many again may be on their way to devices, and so many devices are remembered that are to be told
+    /// of discarded messages. Default: 100,000.
     pub kept_messages: usize,
     /// Bytes of their data and notifications, roughly, at most. Default: 256 MiB.
     pub kept_bytes: usize,

@@ -75,6 +75,7 @@ impl Hub {
             self.doubt(&sender, id);
         }
         self.take_back(connection, line);
+        self.send_receipts(&sender);
         self.pump(&sender);
         self.run_due();
     }
@@ -87,7 +88,7 @@ impl Hub {
     fn doubt(&mut self, sender: &SenderId, id: MessageId) {
         let limit = self.config.remembered_ids;
         if let Some(sender) = self.senders.get_mut(sender) {
-            sender.doubtful.insert(id.compact(), limit);
+            sender.doubtful.insert(id.compact(), None, limit);
         }
     }
 
@@ -143,7 +144,7 @@ impl Hub {
         {
             line.state = LineState::Open;
             sender.refresh(connection);
-            self.send_receipts(&id, connection);
+            self.send_receipts(&id);
             self.pump(&id);
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::command::{Command, StoreId};
 use super::event::{Discarded, HubEvent};
 use super::mail::{DeliveryId, Device, State, Taken};
-use super::mailbox::{Goes, Reach, makes_room};
+use super::mailbox::{Goes, Reach};
 use super::{Due, Hub};
 use crate::message::{Downstream, MessageId, RegistrationToken, SenderId};
 use crate::time::Time;
@@ -21,25 +21,23 @@ impl Hub {
     }
 
     pub(super) fn set_reach(&mut self, device: &Device, reach: Reach) {
+        if reach == Reach::Online {
+            let deleted = self.mail.untold.take(device);
+            #[cfg(ccs_planted)]
+            let deleted = self.plant_silence(deleted);
+            if let Some(messages) = deleted {
+                self.tell_deleted(device.clone(), messages);
+            }
+        }
         let Some(mailbox) = self.mail.boxes.get_mut(device) else {
             return;
         };
-        mailbox.reach = reach;
-        if reach == Reach::Online {
-            let deleted = std::mem::take(&mut mailbox.deleted);
-            if mailbox.is_empty() {
-                self.mail.boxes.remove(device);
-            }
-            #[cfg(ccs_planted)]
-            let deleted = self.plant_silence(deleted);
-            if deleted > 0 {
-                self.tell_deleted(device.clone(), deleted);
-            }
+        // What can be given to the device as it was does not wait.
+        if mailbox.reach == reach {
+            return;
         }
-        let mailbox = self.mail.boxes.get(device);
-        let waiting = mailbox.map_or_else(Vec::new, |mailbox| {
-            mailbox.waiting.iter().copied().collect::<Vec<_>>()
-        });
+        mailbox.reach = reach;
+        let waiting = mailbox.waiting();
         #[cfg(ccs_planted)]
         let waiting = self.plant_order(waiting);
         for id in waiting {
@@ -166,17 +164,18 @@ impl Hub {
         let goes = self.plant_oldest_key(id, goes);
         let (goes, why) = match goes {
             Goes::Nothing => (Vec::new(), Discarded::Expired),
-            Goes::SameKey(ids) => (ids, Discarded::Collapsed),
-            Goes::OldestKey(ids) => (ids, Discarded::TooManyKeys),
+            Goes::SameKey(id) => (vec![id], Discarded::Collapsed),
+            Goes::OldestKey(id) => (vec![id], Discarded::TooManyKeys),
             Goes::Unkeyed(ids) => (ids, Discarded::TooMany),
         };
         let goes_itself = goes.contains(&id);
+        if why == Discarded::TooMany {
+            let before = self.mail.untold.take(&copy.device).unwrap_or_default();
+            let deleted = before.saturating_add(goes.len() as u64);
+            let limit = self.config.kept_messages;
+            self.mail.untold.insert(copy.device.clone(), deleted, limit);
+        }
         for other in goes {
-            if why == Discarded::TooMany
-                && let Some(mailbox) = self.mail.boxes.get_mut(&copy.device)
-            {
-                mailbox.deleted = mailbox.deleted.saturating_add(1);
-            }
             self.discard(other, why);
         }
         if goes_itself {
@@ -188,15 +187,13 @@ impl Hub {
     }
 
     fn goes_for(&self, id: DeliveryId, device: &Device) -> Goes {
-        let key = |id: DeliveryId| self.mail.letter_of(id)?.message.collapses_by();
+        let letter = self.mail.letter_of(id);
+        let key = letter.and_then(|letter| letter.message.collapses_by());
         let mailbox = self.mail.boxes.get(device);
-        let waiting = mailbox.into_iter().flat_map(|mailbox| &mailbox.waiting);
-        makes_room(
-            waiting.map(|other| (*other, key(*other))),
-            (id, key(id)),
-            self.config.collapse_keys,
-            self.config.kept_per_device,
-        )
+        mailbox.map_or(Goes::Nothing, |mailbox| {
+            let (keys, unkeyed) = (self.config.collapse_keys, self.config.kept_per_device);
+            mailbox.makes_room(id, key, keys, unkeyed)
+        })
     }
 
     pub(super) fn copy_expires(&mut self, id: DeliveryId) {

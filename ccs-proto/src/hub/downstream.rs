@@ -109,9 +109,8 @@ impl Hub {
         let Some((id, sender)) = self.senders.of(connection) else {
             return;
         };
-        let restored = sender.restored.remove(&message_id);
-        let other = restored.is_some_and(|restored| *restored != message);
-        let known = sender.doubtful.take(&message_id) && !other;
+        let doubtful = sender.doubtful.take(&message_id);
+        let known = doubtful.is_some_and(|restored| restored.is_none_or(|same| *same == message));
         #[cfg(ccs_planted)]
         let known = self.plant_doubt(known, &message_id);
         if known {

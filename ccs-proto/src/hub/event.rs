@@ -34,7 +34,7 @@ pub enum HubEvent {
         /// Which one.
         message_id: MessageId,
     },
-    /// A receipt was sent.
+    /// A receipt goes out; once more, if it was given to a connection that had ended.
     ReceiptSent {
         /// On which connection.
         connection: ConnectionId,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::command::StoreId;
 use super::config::HubConfig;
+use super::lately::Lately;
 use super::mailbox::{Mailbox, Reach};
 use crate::ledger::ConnectionId;
 use crate::message::{Downstream, MessageId, RegistrationToken, SenderId};
@@ -48,6 +49,8 @@ pub(super) struct Mail {
     pub(super) letters: BTreeMap<StoreId, Letter>,
     pub(super) copies: BTreeMap<DeliveryId, Held>,
     pub(super) boxes: BTreeMap<Device, Mailbox>,
+    /// How many messages were discarded since too many waited for a device, which was not told yet.
+    pub(super) untold: Lately<Device, u64>,
     on_their_way: usize,
     bytes: usize,
 }
@@ -107,10 +110,13 @@ impl Mail {
         devices: &BTreeMap<RegistrationToken, Reach>,
         message: &Downstream,
     ) -> bool {
+        let leave = |reach: &&Reach| reach.lets_through(message);
+        let leaving = devices.values().filter(leave).count();
+        let staying = devices.len().saturating_sub(leaving);
         let waiting = self.copies.len().saturating_sub(self.on_their_way);
-        let full = waiting >= config.kept_messages || self.bytes >= config.kept_bytes;
-        let waits = devices.values().any(|reach| !reach.lets_through(message));
-        !(full && waits) && self.on_their_way < config.kept_messages
+        let fits = |held: usize, more| held.saturating_add(more) <= config.kept_messages;
+        let stays = fits(waiting, staying) && self.bytes < config.kept_bytes;
+        (staying == 0 || stays) && fits(self.on_their_way, leaving)
     }
 
     pub(super) fn letter(
@@ -187,11 +193,13 @@ impl Mail {
             .on_their_way
             .saturating_add(count(state))
             .saturating_sub(count(before));
+        let letter = self.letters.get(&held.letter);
+        let key = letter.and_then(|letter| letter.message.collapses_by());
         if let Some(mailbox) = self.boxes.get_mut(&held.device) {
             if state == State::Waiting {
-                mailbox.waiting.insert(id);
+                mailbox.put(id, key);
             } else {
-                mailbox.waiting.remove(&id);
+                mailbox.take(id, key);
             }
         }
     }

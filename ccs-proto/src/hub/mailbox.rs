@@ -1,6 +1,6 @@
 //! What waits for one device, and what has to go when there is too much of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::mail::DeliveryId;
 use crate::message::Downstream;
@@ -41,26 +41,11 @@ impl Reach {
 pub(super) struct Mailbox {
     pub(super) reach: Reach,
     /// Copies that wait, in order.
-    pub(super) waiting: BTreeSet<DeliveryId>,
+    waiting: BTreeSet<DeliveryId>,
+    /// The one of each collapse key.
+    keyed: BTreeMap<String, DeliveryId>,
     /// All copies: those that wait, that are being stored, and that are on their way.
     pub(super) copies: usize,
-    /// Messages that were discarded since too many waited, and of which the device was not told.
-    pub(super) deleted: u64,
-}
-
-impl Mailbox {
-    pub(super) fn new(reach: Reach) -> Self {
-        Self {
-            reach,
-            waiting: BTreeSet::new(),
-            copies: 0,
-            deleted: 0,
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.copies == 0 && self.deleted == 0
-    }
 }
 
 /// What has to go so that one more message can wait. That may be the message itself, if it was given back and newer ones
@@ -68,45 +53,72 @@ impl Mailbox {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Goes {
     Nothing,
-    /// Those of the same collapse key: the last one wins.
-    SameKey(Vec<DeliveryId>),
-    /// Those of the oldest collapse key, since there is no room for another key.
-    OldestKey(Vec<DeliveryId>),
+    /// The older one of the same collapse key: the last one wins.
+    SameKey(DeliveryId),
+    /// The oldest one with a collapse key, since there is no room for another key.
+    OldestKey(DeliveryId),
     /// All those without a collapse key.
     Unkeyed(Vec<DeliveryId>),
 }
 
-/// Decides that, for a message and its collapse key. `waiting` are those that wait and their keys, the oldest first; there
-/// are no more than a device may have.
-pub(super) fn makes_room<'a>(
-    waiting: impl Iterator<Item = (DeliveryId, Option<&'a str>)>,
-    (id, key): (DeliveryId, Option<&str>),
-    max_keys: usize,
-    max_unkeyed: usize,
-) -> Goes {
-    let (keyed, unkeyed): (Vec<_>, Vec<_>) = waiting.partition(|(_, key)| key.is_some());
-    let of = |wanted: Option<&str>| {
-        let same = keyed.iter().filter(|(_, key)| *key == wanted);
-        same.map(|(id, _)| *id).collect::<Vec<_>>()
-    };
-    let Some(key) = key else {
-        return if unkeyed.len() >= max_unkeyed {
-            Goes::Unkeyed(unkeyed.into_iter().map(|(id, _)| id).collect())
-        } else {
-            Goes::Nothing
-        };
-    };
-    let same = of(Some(key));
-    match same.last() {
-        Some(newest) if *newest > id => return Goes::SameKey(vec![id]),
-        Some(_) => return Goes::SameKey(same),
-        None => {}
+impl Mailbox {
+    pub(super) fn new(reach: Reach) -> Self {
+        Self {
+            reach,
+            waiting: BTreeSet::new(),
+            keyed: BTreeMap::new(),
+            copies: 0,
+        }
     }
-    let keys: BTreeSet<_> = keyed.iter().map(|(_, key)| *key).collect();
-    match keyed.first() {
-        Some((oldest, _)) if keys.len() >= max_keys && *oldest > id => Goes::OldestKey(vec![id]),
-        Some((_, oldest)) if keys.len() >= max_keys => Goes::OldestKey(of(*oldest)),
-        _ => Goes::Nothing,
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.copies == 0
+    }
+
+    /// What waits, the oldest first.
+    pub(super) fn waiting(&self) -> Vec<DeliveryId> {
+        self.waiting.iter().copied().collect()
+    }
+
+    /// A copy waits, for which [room was made](Self::makes_room).
+    pub(super) fn put(&mut self, id: DeliveryId, key: Option<&str>) {
+        self.waiting.insert(id);
+        if let Some(key) = key {
+            self.keyed.insert(key.to_owned(), id);
+        }
+    }
+
+    /// A copy waits no longer, if it did.
+    pub(super) fn take(&mut self, id: DeliveryId, key: Option<&str>) {
+        if self.waiting.remove(&id)
+            && let Some(key) = key
+        {
+            self.keyed.remove(key);
+        }
+    }
+
+    /// What has to go for a message and its collapse key.
+    pub(super) fn makes_room(
+        &self,
+        id: DeliveryId,
+        key: Option<&str>,
+        max_keys: usize,
+        max_unkeyed: usize,
+    ) -> Goes {
+        let Some(key) = key else {
+            if self.waiting.len().saturating_sub(self.keyed.len()) < max_unkeyed {
+                return Goes::Nothing;
+            }
+            let keyed = self.keyed.values().copied().collect();
+            return Goes::Unkeyed(self.waiting.difference(&keyed).copied().collect());
+        };
+        if let Some(same) = self.keyed.get(key) {
+            return Goes::SameKey(id.min(*same));
+        }
+        match self.keyed.values().min() {
+            Some(oldest) if self.keyed.len() >= max_keys => Goes::OldestKey(id.min(*oldest)),
+            _ => Goes::Nothing,
+        }
     }
 }
 
@@ -119,32 +131,27 @@ mod tests {
     }
 
     fn goes_for(waiting: &[Option<&str>], id: u64, key: Option<&str>) -> Goes {
-        let ids = (1..).map(DeliveryId);
-        makes_room(
-            ids.zip(waiting.iter().copied()),
-            (DeliveryId(id), key),
-            2,
-            3,
-        )
-    }
-
-    fn ids(numbers: &[u64]) -> Vec<DeliveryId> {
-        numbers.iter().copied().map(DeliveryId).collect()
+        let mut mailbox = Mailbox::new(Reach::Offline);
+        for (id, key) in (1..).zip(waiting) {
+            mailbox.put(DeliveryId(id), *key);
+        }
+        mailbox.makes_room(DeliveryId(id), key, 2, 3)
     }
 
     #[test]
     fn the_last_of_a_key_wins_and_the_oldest_key_makes_room_for_another() {
         let (a, b) = (Some("a"), Some("b"));
         assert_eq!(goes(&[a, None], b), Goes::Nothing);
-        assert_eq!(goes(&[a, b, a], a), Goes::SameKey(ids(&[1, 3])));
-        assert_eq!(goes(&[b, None, a], Some("c")), Goes::OldestKey(ids(&[1])));
+        assert_eq!(goes(&[b, a], a), Goes::SameKey(DeliveryId(2)));
+        let oldest = Goes::OldestKey(DeliveryId(1));
+        assert_eq!(goes(&[b, None, a], Some("c")), oldest);
     }
 
     #[test]
     fn an_older_message_takes_no_newer_ones_place() {
-        let (a, b) = (Some("a"), Some("b"));
-        assert_eq!(goes_for(&[a, b], 0, b), Goes::SameKey(ids(&[0])));
-        assert_eq!(goes_for(&[a, b], 0, Some("c")), Goes::OldestKey(ids(&[0])));
+        let (a, b, own) = (Some("a"), Some("b"), DeliveryId(0));
+        assert_eq!(goes_for(&[a, b], 0, b), Goes::SameKey(own));
+        assert_eq!(goes_for(&[a, b], 0, Some("c")), Goes::OldestKey(own));
         assert_eq!(goes_for(&[a], 0, b), Goes::Nothing);
     }
 
@@ -152,7 +159,20 @@ mod tests {
     fn one_message_too_many_without_a_key_takes_all_others_with_it() {
         assert_eq!(goes(&[None, None, Some("a")], None), Goes::Nothing);
         let full = [None, Some("a"), None, None];
-        assert_eq!(goes(&full, None), Goes::Unkeyed(ids(&[1, 3, 4])));
-        assert_eq!(goes(&full, Some("a")), Goes::SameKey(ids(&[2])));
+        let all = [1, 3, 4].map(DeliveryId).to_vec();
+        assert_eq!(goes(&full, None), Goes::Unkeyed(all));
+        assert_eq!(goes(&full, Some("a")), Goes::SameKey(DeliveryId(2)));
+    }
+
+    #[test]
+    fn a_key_is_free_when_its_message_is_gone() {
+        let mut mailbox = Mailbox::new(Reach::Offline);
+        mailbox.put(DeliveryId(1), Some("a"));
+        // It never waited.
+        mailbox.take(DeliveryId(2), Some("a"));
+        let makes_room = |mailbox: &Mailbox| mailbox.makes_room(DeliveryId(3), Some("a"), 2, 3);
+        assert_eq!(makes_room(&mailbox), Goes::SameKey(DeliveryId(1)));
+        mailbox.take(DeliveryId(1), Some("a"));
+        assert_eq!(makes_room(&mailbox), Goes::Nothing);
     }
 }

@@ -133,9 +133,7 @@ impl Hub {
 
     pub(super) fn plant_oldest_key(&self, id: DeliveryId, goes: Goes) -> Goes {
         match goes {
-            Goes::SameKey(_) if self.is_planted(Planted::CollapseKeepsOldest) => {
-                Goes::SameKey(vec![id])
-            }
+            Goes::SameKey(_) if self.is_planted(Planted::CollapseKeepsOldest) => Goes::SameKey(id),
             goes => goes,
         }
     }
@@ -148,12 +146,8 @@ impl Hub {
     }
 
     /// Of how many discarded messages a device is told.
-    pub(super) fn plant_silence(&self, deleted: u64) -> u64 {
-        if self.is_planted(Planted::TellNothing) {
-            0
-        } else {
-            deleted
-        }
+    pub(super) fn plant_silence(&self, deleted: Option<u64>) -> Option<u64> {
+        deleted.filter(|_| !self.is_planted(Planted::TellNothing))
     }
 
     /// Which message that waits is sent instead of the oldest.

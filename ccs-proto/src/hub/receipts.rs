@@ -4,7 +4,6 @@ use super::Hub;
 use super::command::Command;
 use super::event::HubEvent;
 use super::mail::Taken;
-use super::senders::LineState;
 use crate::ledger::ConnectionId;
 use crate::message::{Receipt, SenderId};
 
@@ -12,38 +11,42 @@ impl Hub {
     pub(super) fn receipt(&mut self, taken: &Taken, sent_at: u64) {
         let copy = &taken.copy;
         let receipt = Receipt::new(&copy.message_id, copy.device.token.clone(), sent_at);
-        let limit = self.config.receipts;
-        let Some(sender) = self.senders.get_mut(&taken.sender) else {
+        let Some(sender) = self.senders.get(&taken.sender) else {
             return;
         };
-        let lines = &sender.lines;
-        let own = copy.connection.filter(|id| lines.contains_key(id));
-        let open = || {
-            let mut lines = lines.iter();
-            let (id, _) = lines.find(|(_, line)| line.state == LineState::Open)?;
-            Some(*id)
-        };
-        match own.or_else(open) {
-            Some(connection) => self.send_receipt(connection, receipt),
-            None => {
-                sender.receipts.push_back(receipt);
-                if sender.receipts.len() > limit {
-                    sender.receipts.pop_front();
-                }
+        let own = copy.connection.filter(|id| sender.lines.contains_key(id));
+        match own.or_else(|| sender.any_open()) {
+            Some(connection) => self.send_receipt(&taken.sender, connection, receipt),
+            None => self.receipt_failed(&taken.sender, receipt),
+        }
+    }
+
+    /// A receipt could not be sent, since its connection had ended. It goes by another one when the hub is told of that
+    /// end, or else by the next that logs in.
+    pub fn receipt_failed(&mut self, sender: &SenderId, receipt: Receipt) {
+        let limit = self.config.receipts;
+        if let Some(sender) = self.senders.get_mut(sender) {
+            sender.receipts.push_back(receipt);
+            if sender.receipts.len() > limit {
+                sender.receipts.pop_front();
             }
         }
     }
 
-    pub(super) fn send_receipts(&mut self, sender: &SenderId, connection: ConnectionId) {
-        let waiting = self.senders.get_mut(sender);
-        let waiting = waiting.map(|sender| std::mem::take(&mut sender.receipts));
-        for receipt in waiting.into_iter().flatten() {
-            self.send_receipt(connection, receipt);
+    /// Sends the receipts that wait, if there is a connection for them.
+    pub(super) fn send_receipts(&mut self, id: &SenderId) {
+        if let Some(sender) = self.senders.get_mut(id)
+            && let Some(connection) = sender.any_open()
+        {
+            for receipt in std::mem::take(&mut sender.receipts) {
+                self.send_receipt(id, connection, receipt);
+            }
         }
     }
 
-    fn send_receipt(&mut self, connection: ConnectionId, receipt: Receipt) {
+    fn send_receipt(&mut self, sender: &SenderId, connection: ConnectionId, receipt: Receipt) {
         self.command(Command::SendReceipt {
+            sender: sender.clone(),
             connection,
             receipt: receipt.clone(),
         });

@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::config::{HubConfig, SenderLimits};
+use super::lately::Lately;
 use crate::ledger::ConnectionId;
 use crate::message::{Downstream, MessageId, Receipt, RegistrationToken, SenderId};
 
@@ -36,9 +37,9 @@ pub(super) struct Sender {
     pub(super) bytes: usize,
     /// Receipts that wait for a connection.
     pub(super) receipts: VecDeque<Receipt>,
-    pub(super) doubtful: Doubtful,
-    /// What was restored, by id. Whether its ack arrived is not known, so only the same message is the same again.
-    pub(super) restored: BTreeMap<MessageId, Arc<Downstream>>,
+    /// Accepted messages whose ack may be lost, by id; each is known once. What was restored comes with its message, since it
+    /// may be long ago: only the same message is the same again.
+    pub(super) doubtful: Lately<MessageId, Option<Arc<Downstream>>>,
 }
 
 /// One connection.
@@ -57,15 +58,6 @@ pub(super) enum LineState {
     Greeting,
     Open,
     Draining,
-}
-
-/// Ids of accepted messages whose ack may be lost; each is known once.
-#[derive(Debug, Default)]
-pub(super) struct Doubtful {
-    /// With the place of each in the order.
-    ids: BTreeMap<MessageId, u64>,
-    order: BTreeMap<u64, MessageId>,
-    next: u64,
 }
 
 impl Senders {
@@ -91,7 +83,7 @@ impl Senders {
     #[cfg(ccs_planted)]
     pub(super) fn plant_doubt_of_any(&mut self, id: &MessageId) -> bool {
         let mut senders = self.by_id.values_mut();
-        senders.any(|sender| sender.doubtful.take(id))
+        senders.any(|sender| sender.doubtful.take(id).is_some())
     }
 
     pub(super) fn connections(&self) -> impl Iterator<Item = ConnectionId> {
@@ -141,8 +133,7 @@ impl Sender {
             by_key: BTreeMap::new(),
             bytes: 0,
             receipts: VecDeque::new(),
-            doubtful: Doubtful::default(),
-            restored: BTreeMap::new(),
+            doubtful: Lately::default(),
         }
     }
 
@@ -156,6 +147,12 @@ impl Sender {
         } else {
             self.ready.remove(&connection);
         }
+    }
+
+    pub(super) fn any_open(&self) -> Option<ConnectionId> {
+        let mut lines = self.lines.iter();
+        let open = lines.find(|(_, line)| line.state == LineState::Open);
+        open.map(|(id, _)| *id)
     }
 
     pub(super) fn takes_any(&self) -> bool {
@@ -182,24 +179,5 @@ impl Sender {
             line.in_flight.insert(key.clone(), number);
         }
         self.refresh(connection);
-    }
-}
-
-impl Doubtful {
-    pub(super) fn insert(&mut self, id: MessageId, limit: usize) {
-        self.take(&id);
-        self.ids.insert(id.clone(), self.next);
-        self.order.insert(self.next, id);
-        self.next = self.next.wrapping_add(1);
-        while self.ids.len() > limit
-            && let Some((_, oldest)) = self.order.pop_first()
-        {
-            self.ids.remove(&oldest);
-        }
-    }
-
-    pub(super) fn take(&mut self, id: &MessageId) -> bool {
-        let place = self.ids.remove(id);
-        place.is_some_and(|place| self.order.remove(&place).is_some())
     }
 }

@@ -69,11 +69,10 @@ impl Hub {
                 devices,
                 expires,
             } => {
-                // A sender that is not known yet has nothing in doubt.
                 let of = self.senders.get_or_insert(&sender, &self.config);
-                of.restored
-                    .insert(message_id.compact(), Arc::clone(&message));
-                self.ack_failed(&sender, message_id.clone());
+                let restored = Some(Arc::clone(&message));
+                let limit = self.config.remembered_ids;
+                of.doubtful.insert(message_id.compact(), restored, limit);
                 #[cfg(ccs_planted)]
                 self.plant_certainty(&sender, &message_id);
                 self.restore_mail(id, &sender, &message_id, &message, &devices, expires);

@@ -146,6 +146,8 @@ impl Hub {
             // One that every connection has had is passed over, and does not hold up the others.
             after = Bound::Excluded(number);
             let entry = self.upstreams.get(&number);
+            // What has had its time is not sent, although nobody has looked since.
+            let entry = entry.filter(|entry| entry.expires >= self.now);
             let next = entry.and_then(|entry| of.next_for(&key_of(&entry.message)));
             if let Some(connection) = next {
                 self.send_on(number, connection);

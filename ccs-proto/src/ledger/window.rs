@@ -1,6 +1,7 @@
 //! Messages that we send and the peer answers, never more than the window at once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::RangeFrom;
 use std::time::Duration;
 
@@ -19,20 +20,25 @@ pub struct Full;
 pub struct Window<K, T> {
     limit: usize,
     reserved: usize,
-    queued: VecDeque<(K, T)>,
-    in_flight: BTreeMap<u64, InFlight<K, T>>,
-    /// Every key under way; in flight ones with their place in `in_flight`.
-    keys: BTreeMap<K, Option<u64>>,
+    /// Everything under way by its place, in the order in which it was accepted.
+    messages: BTreeMap<u64, UnderWay<K, T>>,
+    /// The place of every key under way.
+    keys: BTreeMap<K, u64>,
+    /// The place of the next message.
     next: u64,
+    /// Messages before this place were handed out.
+    unsent: u64,
+    queued: usize,
     /// Messages before this place have been reported as overdue.
     reported: u64,
 }
 
 #[derive(Debug)]
-struct InFlight<K, T> {
+struct UnderWay<K, T> {
     key: K,
     message: T,
-    since: Time,
+    /// When it was handed out, if it was.
+    sent: Option<Time>,
 }
 
 impl<K: Ord + Clone, T> Window<K, T> {
@@ -42,10 +48,11 @@ impl<K: Ord + Clone, T> Window<K, T> {
         Self {
             limit,
             reserved: 0,
-            queued: VecDeque::new(),
-            in_flight: BTreeMap::new(),
+            messages: BTreeMap::new(),
             keys: BTreeMap::new(),
             next: 0,
+            unsent: 0,
+            queued: 0,
             reported: 0,
         }
     }
@@ -59,8 +66,7 @@ impl<K: Ord + Clone, T> Window<K, T> {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.limit
-            .saturating_sub(self.in_flight.len())
-            .saturating_sub(self.queued.len())
+            .saturating_sub(self.messages.len())
             .saturating_sub(self.reserved)
     }
 
@@ -87,118 +93,129 @@ impl<K: Ord + Clone, T> Window<K, T> {
     /// The message comes back, and the place is free again, when its key is under way already.
     pub fn enqueue(&mut self, key: K, message: T) -> Result<(), T> {
         self.give_back();
-        if self.keys.contains_key(&key) {
+        let Entry::Vacant(place) = self.keys.entry(key) else {
             return Err(message);
-        }
-        self.keys.insert(key.clone(), None);
-        self.queued.push_back((key, message));
+        };
+        let queued = UnderWay {
+            key: place.key().clone(),
+            message,
+            sent: None,
+        };
+        place.insert(self.next);
+        self.messages.insert(self.next, queued);
+        // 2^64 messages on one connection do not happen.
+        self.next = self.next.wrapping_add(1);
+        self.queued = self.queued.saturating_add(1);
         Ok(())
     }
 
     /// The oldest queued message, which counts as in flight from now on.
     pub fn hand_out(&mut self, now: Time) -> Option<&T> {
-        let (key, message) = self.queued.pop_front()?;
-        let place = self.next;
-        // 2^64 messages on one connection do not happen.
-        self.next = self.next.wrapping_add(1);
-        self.keys.insert(key.clone(), Some(place));
-        let sent = InFlight {
-            key,
-            message,
-            since: now,
-        };
-        Some(&self.in_flight.entry(place).or_insert(sent).message)
+        if self.queued == 0 {
+            return None;
+        }
+        let (place, oldest) = self.messages.range_mut(self.unsent..).next()?;
+        oldest.sent = Some(now);
+        self.unsent = place.wrapping_add(1);
+        self.queued = self.queued.saturating_sub(1);
+        Some(&oldest.message)
     }
 
     /// Ends the message in flight with this key and frees its place. `None`, and nothing freed, when there is none:
     /// never sent, or settled before.
     pub fn settle(&mut self, key: &K) -> Option<T> {
-        let place = (*self.keys.get(key)?)?;
+        let place = self.place_in_flight(key)?;
         self.keys.remove(key);
-        Some(self.in_flight.remove(&place)?.message)
+        Some(self.messages.remove(&place)?.message)
     }
 
     /// The message in flight with this key.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&T> {
-        let place = (*self.keys.get(key)?)?;
-        Some(&self.in_flight.get(&place)?.message)
+        let place = self.place_in_flight(key)?;
+        Some(&self.messages.get(&place)?.message)
+    }
+
+    fn place_in_flight(&self, key: &K) -> Option<u64> {
+        let place = *self.keys.get(key)?;
+        (place < self.unsent).then_some(place)
     }
 
     /// The key in flight that is the first one not below `from`.
     pub fn first_from(&self, from: RangeFrom<K>) -> Option<&K> {
         self.keys
             .range(from)
-            .find(|(_, place)| place.is_some())
+            .find(|&(_, &place)| place < self.unsent)
             .map(|(key, _)| key)
     }
 
     /// The message that has been in flight for longest, and since when.
     #[must_use]
     pub fn oldest(&self) -> Option<(&K, Time)> {
-        let (_, oldest) = self.in_flight.first_key_value()?;
-        Some((&oldest.key, oldest.since))
+        let (_, oldest) = self.messages.first_key_value()?;
+        Some((&oldest.key, oldest.sent?))
     }
 
     /// When the next message that was not reported yet has been in flight for `patience`.
     #[must_use]
     pub fn next_overdue(&self, patience: Duration) -> Option<Time> {
-        let (_, sent) = self.in_flight.range(self.reported..).next()?;
-        Some(sent.since.after(patience))
+        let (_, next) = self.messages.range(self.reported..).next()?;
+        Some(next.sent?.after(patience))
     }
 
     /// A message that has been in flight for `patience` and was not reported before.
     pub fn take_overdue(&mut self, patience: Duration, now: Time) -> Option<&T> {
-        let (place, sent) = self.in_flight.range(self.reported..).next()?;
-        if sent.since.after(patience) > now {
+        let (place, next) = self.messages.range(self.reported..).next()?;
+        if next.sent?.after(patience) > now {
             return None;
         }
         self.reported = place.wrapping_add(1);
-        Some(&sent.message)
+        Some(&next.message)
     }
 
     /// Takes back a queued message. `None` when it is not queued: unknown, or in flight already.
     pub fn cancel(&mut self, key: &K) -> Option<T> {
-        let at = self.queued.iter().position(|(queued, _)| queued == key)?;
-        let (key, message) = self.queued.remove(at)?;
-        self.keys.remove(&key);
-        Some(message)
+        let place = *self.keys.get(key)?;
+        if place < self.unsent {
+            return None;
+        }
+        self.keys.remove(key);
+        self.queued = self.queued.saturating_sub(1);
+        Some(self.messages.remove(&place)?.message)
     }
 
     /// Gives up the queued messages, in order. They were never sent.
     pub fn take_queued(&mut self) -> Vec<T> {
-        let keys = &mut self.keys;
-        self.queued
-            .drain(..)
-            .map(|(key, message)| {
-                keys.remove(&key);
-                message
-            })
-            .collect()
+        self.queued = 0;
+        let queued = self.messages.split_off(&self.unsent);
+        self.give_up(queued)
     }
 
     /// Gives up the messages in flight, in the order in which they were sent. What became of them is unknown.
     pub fn take_in_flight(&mut self) -> Vec<T> {
-        let keys = &mut self.keys;
-        std::mem::take(&mut self.in_flight)
-            .into_values()
-            .map(|sent| {
-                keys.remove(&sent.key);
-                sent.message
-            })
-            .collect()
+        let queued = self.messages.split_off(&self.unsent);
+        let in_flight = std::mem::replace(&mut self.messages, queued);
+        self.give_up(in_flight)
+    }
+
+    fn give_up(&mut self, messages: BTreeMap<u64, UnderWay<K, T>>) -> Vec<T> {
+        let given_up = messages.into_values().map(|under_way| {
+            self.keys.remove(&under_way.key);
+            under_way.message
+        });
+        given_up.collect()
     }
 
     /// Messages sent and not settled.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.messages.len().saturating_sub(self.queued)
     }
 
     /// Messages accepted and not sent.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.queued.len()
+        self.queued
     }
 }
 

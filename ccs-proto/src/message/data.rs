@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytes::BufMut;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::body::{MAX_DEPTH, is_too_deep};
-use super::json::{push_json, push_string, read_string};
+use super::json::{Object, push_json, push_string, read_string};
 use crate::text::Text;
 
 /// Key and value pairs, kept as the JSON object that goes over the wire.
@@ -28,23 +29,23 @@ use crate::text::Text;
 #[derive(Clone)]
 pub struct Data {
     json: Text,
-    /// Of what was built here the keys are looked at once, however often it is sent.
-    keys: Keys,
+    /// What was built here is looked at once, however often it is sent.
+    known: Known,
 }
 
-/// What is known of the keys.
+/// What is known of the text.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keys {
-    /// None is reserved.
-    Free,
-    /// They were not looked at, or one is reserved.
-    Doubtful,
+enum Known {
+    /// It was written here, so XML needs no reference in it, and none of its keys is reserved.
+    Clean,
+    /// It was received, or one of its keys is reserved.
+    Nothing,
 }
 
-impl Keys {
+impl Known {
     fn and(self, key: &str) -> Self {
         if is_reserved(key) {
-            Self::Doubtful
+            Self::Nothing
         } else {
             self
         }
@@ -62,14 +63,14 @@ impl Data {
     pub fn new() -> Self {
         Self {
             json: Text::from("{}"),
-            keys: Keys::Free,
+            known: Known::Clean,
         }
     }
 
     /// One more pair, at the end.
     #[must_use]
     pub fn with(self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        let keys = self.keys.and(key.as_ref());
+        let known = self.known.and(key.as_ref());
         let mut json = self.as_json().as_bytes().to_vec();
         // The text is an object, so its last character that is no white space is `}`.
         while json.pop().is_some_and(|byte| byte != b'}') {}
@@ -80,7 +81,7 @@ impl Data {
         json.push(b':');
         push_string(&mut json, value.as_ref());
         json.push(b'}');
-        Self::written(json, keys)
+        Self::written(json, known)
     }
 
     /// A JSON object as it is.
@@ -92,16 +93,16 @@ impl Data {
         if is_too_deep(json, MAX_DEPTH.saturating_sub(1)) {
             return Err(InvalidData("it has too many levels".to_owned()));
         }
-        let mut keys = Keys::Free;
+        let mut known = Known::Clean;
         let mut reader = serde_json::Deserializer::from_str(json);
         reader
-            .deserialize_map(Pairs(|key, _| keys = keys.and(&value_text(key))))
+            .deserialize_map(Pairs(|key, _| known = known.and(&value_text(key))))
             .and_then(|()| reader.end())
             .map_err(invalid)?;
         let json = json.trim_ascii();
         let mut safe = Vec::with_capacity(json.len());
         push_json(&mut safe, json);
-        Ok(Self::written(safe, keys))
+        Ok(Self::written(safe, known))
     }
 
     /// What serde makes of a value, which must come out as an object.
@@ -118,15 +119,15 @@ impl Data {
     pub(super) fn from_part(part: Text) -> Self {
         Self {
             json: part,
-            keys: Keys::Doubtful,
+            known: Known::Nothing,
         }
     }
 
     // Put together from strings, so it is one.
-    fn written(json: Vec<u8>, keys: Keys) -> Self {
+    fn written(json: Vec<u8>, known: Known) -> Self {
         Self {
             json: Text::from(String::from_utf8(json).unwrap_or_default()),
-            keys,
+            known,
         }
     }
 
@@ -171,7 +172,7 @@ impl Data {
     /// The first key that is the service's own (`docs/protocol.md` §3.2).
     pub(super) fn reserved_key(&self) -> Option<String> {
         let mut reserved = None;
-        if self.keys == Keys::Doubtful {
+        if self.known == Known::Nothing && may_hold_reserved(self.as_json()) {
             self.for_each(|key, _| {
                 let key = value_text(key);
                 if reserved.is_none() && is_reserved(&key) {
@@ -180,6 +181,14 @@ impl Data {
             });
         }
         reserved
+    }
+
+    /// Appends the member `data`.
+    pub(super) fn push(&self, object: &mut Object<'_, impl BufMut>) {
+        match self.known {
+            Known::Clean => object.written("data", self.as_json()),
+            Known::Nothing => object.raw("data", self.as_json()),
+        }
     }
 
     /// Whether there are no pairs.
@@ -216,18 +225,18 @@ impl Eq for Data {}
 impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Data {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let mut json = vec![b'{'];
-        let mut keys = Keys::Free;
+        let mut known = Known::Clean;
         for (key, value) in pairs {
             if json.len() > 1 {
                 json.push(b',');
             }
-            keys = keys.and(key.as_ref());
+            known = known.and(key.as_ref());
             push_string(&mut json, key.as_ref());
             json.push(b':');
             push_string(&mut json, value.as_ref());
         }
         json.push(b'}');
-        Self::written(json, keys)
+        Self::written(json, known)
     }
 }
 
@@ -239,6 +248,21 @@ impl fmt::Debug for Data {
 
 fn is_reserved(key: &str) -> bool {
     matches!(key, "from" | "message_type") || key.starts_with("google") || key.starts_with("gcm")
+}
+
+/// Whether a reserved key may be among the keys of an object: a part of one stands somewhere in the text, or an escape of
+/// a letter that they are made of. Without an early exit this becomes vector code, and few texts need a closer look.
+fn may_hold_reserved(json: &str) -> bool {
+    let windows = json.as_bytes().array_windows();
+    windows.fold(false, |any, &[first, second, third, _, fifth]| {
+        let quote = first == b'"';
+        let from = quote & (second == b'f') & (third == b'r') & (fifth == b'm');
+        let google = quote & (second == b'g') & (third == b'o') & (fifth == b'g');
+        let gcm = quote & (second == b'g') & (third == b'c');
+        let message_type = (first == b'g') & (second == b'e') & (third == b'_');
+        let escape = (first == b'\\') & (second == b'u') & (b'5'..=b'7').contains(&fifth);
+        any | from | google | gcm | message_type | escape
+    })
 }
 
 /// A string as it is, anything else as its JSON text.
@@ -310,5 +334,40 @@ mod tests {
         let map: std::collections::BTreeMap<String, String> = at_once.to().unwrap();
         assert_eq!(map.get("b").unwrap(), "\u{0}]]>");
         assert_eq!(Data::from_serialize(&map).unwrap(), at_once);
+    }
+
+    #[test]
+    fn what_came_as_it_is_goes_out_as_xml_wants_it() {
+        let sent = |data: &Data| {
+            let mut out = Vec::new();
+            let mut object = Object::open(&mut out);
+            data.push(&mut object);
+            object.close();
+            String::from_utf8(out).unwrap()
+        };
+        let received = Data::from_part(r#"{"a":"<&>"}"#.into());
+        let escaped = r#"{"data":{"a":"\u003c\u0026\u003e"}}"#;
+        assert_eq!(sent(&received), escaped);
+        assert_eq!(sent(&Data::new().with("a", "<&>")), escaped);
+        assert_eq!(
+            sent(&received.with("b", "<")),
+            r#"{"data":{"a":"\u003c\u0026\u003e","b":"\u003c"}}"#
+        );
+    }
+
+    #[test]
+    fn a_reserved_key_is_found_however_it_is_written() {
+        for key in ["from", "message_type", "google", "google.x", "gcm", "gcmx"] {
+            let escapes = key.char_indices().map(|(at, letter)| {
+                let rest = &key[at + 1..];
+                format!("{}\\u{:04X}{rest}", &key[..at], u32::from(letter))
+            });
+            for written in escapes.chain([key.to_owned()]) {
+                let data = Data::from_part(format!(r#"{{"{written}":1}}"#).into());
+                assert_eq!(data.reserved_key().as_deref(), Some(key), "{written}");
+            }
+        }
+        let free = r#"{"form":"from","a":"message_type \u0066","k":{"gcm":1},"n":null}"#;
+        assert_eq!(Data::from_part(free.into()).reserved_key(), None);
     }
 }

@@ -62,7 +62,7 @@ impl Downstream {
         object.string("message_id", id.as_str());
         self.options.push(&mut object);
         if let Some(data) = &self.data {
-            object.raw("data", data.as_json());
+            data.push(&mut object);
         }
         if let Some(notification) = &self.notification {
             object.raw("notification", &notification.to_json());

@@ -114,6 +114,12 @@ impl<'a, B: BufMut> Object<'a, B> {
         push_json(self.out, json);
     }
 
+    /// JSON text that was written by this module.
+    pub(super) fn written(&mut self, name: &str, json: &str) {
+        self.name(name);
+        self.out.put_slice(json.as_bytes());
+    }
+
     pub(crate) fn close(self) {
         self.out.put_u8(b'}');
     }

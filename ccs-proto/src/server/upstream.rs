@@ -14,7 +14,8 @@ use crate::time::Time;
 /// Prefix of a receipt's id before the id of the message that it confirms (`docs/protocol.md` §8).
 const RECEIPT_PREFIX: &str = "dr2:";
 
-/// Forgotten receipts whose late acks are still known for what they are.
+/// Forgotten receipts, and settled messages that were written more than once, whose late acks are still known for what they
+/// are.
 const FORGOTTEN: usize = 1_000;
 
 /// Receipts that wait to be written, at most. Those of many devices that come back at once are more than a window.
@@ -41,23 +42,42 @@ struct Repeats {
     waiting: VecDeque<Key>,
     /// How many copies of a message in flight were written, beside the first.
     written: BTreeMap<Key, usize>,
-    /// Of settled messages: an app server that acks each copy has more acks to send.
-    still_acked: VecDeque<MessageId>,
+    /// How many copies of settled messages were not acked, the oldest first: an app server that acks each has more to send.
+    still_acked: VecDeque<(Key, usize)>,
 }
 
 impl Repeats {
     fn settled(&mut self, key: &Key) {
-        let more = self.written.remove(key).unwrap_or_default();
+        let more = self.written.remove(key);
         self.still_acked
-            .extend(std::iter::repeat_n(key.0.clone(), more));
+            .extend(more.map(|more| (key.clone(), more)));
         let excess = self.still_acked.len().saturating_sub(FORGOTTEN);
         self.still_acked.drain(..excess);
     }
 
-    /// Whether this is the ack of a copy, of which there is one less then.
-    fn take_ack(&mut self, id: &MessageId) -> bool {
-        let at = self.still_acked.iter().position(|kept| kept == id);
-        at.and_then(|at| self.still_acked.remove(at)).is_some()
+    /// Whether this is the ack of a copy, of which there is one less then. The device may be named inexactly.
+    fn take_ack(&mut self, id: &MessageId, to: &RegistrationToken) -> bool {
+        let mut acks = self.still_acked.iter();
+        let exact = acks.position(|((kept, from), _)| kept == id && from == to);
+        let by_id = || {
+            let mut acks = self.still_acked.iter();
+            acks.position(|((kept, _), _)| kept == id)
+        };
+        let Some(at) = exact.or_else(by_id) else {
+            return false;
+        };
+        if let Some((_, copies)) = self.still_acked.get_mut(at) {
+            *copies = copies.saturating_sub(1);
+            if *copies == 0 {
+                self.still_acked.remove(at);
+            }
+        }
+        true
+    }
+
+    fn awaits(&self, id: &MessageId, to: &RegistrationToken) -> bool {
+        let mut acks = self.still_acked.iter();
+        acks.any(|((kept, from), _)| kept == id && from == to)
     }
 }
 
@@ -145,6 +165,8 @@ impl Upstreams {
         tolerance: Tolerance,
     ) -> Settled {
         let key = match self.nearest(id, to) {
+            // Another device's message of that id is not meant while the ack of a copy is expected.
+            Some((_, Match::Inexact)) if self.repeats.awaits(id, to) => None,
             Some((_, Match::Inexact)) if tolerance == Tolerance::Nothing => {
                 let message_id = id.compact();
                 return Settled::Nothing(Some(Habit::InexactAck { message_id }));
@@ -159,7 +181,7 @@ impl Upstreams {
             Some(Named::Receipt(key)) => self.receipts.settle(&key).map(Settled::Receipt),
             None => None,
         };
-        settled.unwrap_or_else(|| self.unknown(id, tolerance))
+        settled.unwrap_or_else(|| self.unknown(id, to, tolerance))
     }
 
     /// What an ack means. `to` is mostly the message's `from`, but for receipts some name the device; and some leave out
@@ -186,8 +208,8 @@ impl Upstreams {
     }
 
     /// An ack of nothing that is under way. That of a receipt which we gave up ourselves is no fault of the app server.
-    fn unknown(&mut self, id: &MessageId, tolerance: Tolerance) -> Settled {
-        if self.repeats.take_ack(id) {
+    fn unknown(&mut self, id: &MessageId, to: &RegistrationToken, tolerance: Tolerance) -> Settled {
+        if self.repeats.take_ack(id, to) {
             return Settled::Copy;
         }
         let forgotten = self

@@ -60,7 +60,8 @@ pub struct SessionConfig {
     pub reconnect_tls: Backoff,
     /// The wait after a refused login, never less. Default: 5 minutes.
     pub reconnect_login: Duration,
-    /// How long a connection has to hold before it counts as healthy and waits start again from the first. Default: 60 s.
+    /// How long a connection has to hold before it counts as healthy. If nothing has failed for as long, waits start again
+    /// from the first. Default: 60 s.
     pub healthy_after: Duration,
     /// How long a dial may take. Default: 30 s.
     pub dial_timeout: Duration,

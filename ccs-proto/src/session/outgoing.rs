@@ -132,6 +132,9 @@ impl Session {
             if self.is_planted(super::Planted::OneInFlight) && !idle {
                 return;
             }
+            if !idle && self.pool.is_on_trial(id) {
+                return;
+            }
             let Some(number) = self.next_for(id, idle) else {
                 return;
             };

@@ -101,6 +101,14 @@ impl Pool {
         taking.next().map(|(id, _)| *id)
     }
 
+    /// Whether a connection gets one message only until it has answered: a further one may be one too many, which is ended
+    /// right after its login (`docs/protocol.md` §12 #47), and what it has in flight then is suspected.
+    pub(super) fn is_on_trial(&self, id: ConnectionId) -> bool {
+        let answers = self.get(id).is_some_and(|slot| slot.has_answered);
+        let mut others = self.slots.iter().filter(|(other, _)| **other != id);
+        !answers && others.any(|(_, slot)| slot.takes_messages())
+    }
+
     /// Whether there is a connection that takes messages, and none has room.
     pub(super) fn is_full(&self) -> bool {
         let mut taking = self

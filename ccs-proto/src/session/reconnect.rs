@@ -63,14 +63,16 @@ impl Class {
 #[derive(Debug, Default)]
 pub(super) struct Reconnect {
     failures: u32,
+    /// When the last of them was.
+    failed_at: Option<Time>,
     not_before: Option<Time>,
 }
 
 impl Reconnect {
-    /// A connection has held for long enough. What failed beside it, such as the dial for a further one, is forgotten as
-    /// long after its wait: while dials go on failing, one follows the wait at once.
+    /// A connection has held for so long. What failed beside it, such as the dial for a further one, is forgotten when
+    /// nothing has failed for as long: the waits of dials that go on failing still grow to that length.
     pub(super) fn healthy(&mut self, now: Time, after: Duration) {
-        if self.not_before.is_none_or(|before| before + after <= now) {
+        if self.failed_at.is_none_or(|failed| failed + after <= now) {
             self.failures = 0;
         }
     }
@@ -92,7 +94,7 @@ impl Reconnect {
                 config.reconnect_login.saturating_add(spread)
             }
         };
-        self.failures = self.failures.saturating_add(1);
+        self.count(now);
         self.not_before = Some(now + wait);
         wait
     }
@@ -108,7 +110,7 @@ impl Reconnect {
     ) -> Duration {
         let wait = config.reconnect.wait(self.failures, random);
         if !healthy {
-            self.failures = self.failures.saturating_add(1);
+            self.count(now);
         }
         // A wait that another failure called for is not cut short.
         let due = self
@@ -116,6 +118,11 @@ impl Reconnect {
             .map_or(now + wait, |before| before.max(now + wait));
         self.not_before = Some(due);
         due - now
+    }
+
+    fn count(&mut self, now: Time) {
+        self.failures = self.failures.saturating_add(1);
+        self.failed_at = Some(now);
     }
 
     pub(super) fn failures(&self) -> u32 {

@@ -74,12 +74,14 @@ pub const fn may_begin_name(byte: u8) -> bool {
 /// A name without a colon, as Namespaces in XML wants both halves of a qualified name.
 #[must_use]
 pub fn is_ncname(name: &str) -> bool {
-    // Nearly every name is one of letters only.
-    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        return true;
-    }
     let mut characters = name.chars();
-    characters.next().is_some_and(is_name_start) && characters.all(is_name_char)
+    is_letters(name) || characters.next().is_some_and(is_name_start) && characters.all(is_name_char)
+}
+
+/// A name of ASCII letters only, as nearly every name is.
+#[must_use]
+pub fn is_letters(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 // The productions NameStartChar and NameChar of XML 1.0 (fifth edition), without the colon.

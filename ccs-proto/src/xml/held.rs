@@ -2,6 +2,9 @@
 
 use zeroize::Zeroize;
 
+/// What most stanzas need, and few that come in pieces are smaller.
+const FIRST: usize = 512;
+
 /// Bytes that grow up to a limit, and of which nothing is left behind as long as they may be a login.
 #[derive(Debug)]
 pub struct Held {
@@ -41,7 +44,7 @@ impl Held {
     pub fn push(&mut self, bytes: &[u8]) {
         let needed = self.bytes.len().saturating_add(bytes.len());
         if needed > self.bytes.capacity() {
-            let doubled = self.bytes.capacity().saturating_mul(2);
+            let doubled = self.bytes.capacity().saturating_mul(2).max(FIRST);
             let mut larger = Vec::with_capacity(doubled.min(self.limit).max(needed));
             larger.extend_from_slice(&self.bytes);
             self.replace(larger);
@@ -74,9 +77,17 @@ mod tests {
 
     #[test]
     fn memory_doubles_up_to_the_limit_and_only_when_it_has_to() {
-        let mut held = Held::new(100);
-        for (more, memory) in [(30, 30), (0, 30), (1, 60), (29, 60), (10, 100), (30, 100)] {
-            held.push(&[b'x'; 30][..more]);
+        let mut held = Held::new(1500);
+        for (more, memory) in [
+            (1, 512),
+            (511, 512),
+            (0, 512),
+            (1, 1024),
+            (511, 1024),
+            (1, 1500),
+            (475, 1500),
+        ] {
+            held.push(&[b'x'; 511][..more]);
             assert_eq!(held.memory(), memory, "after {} bytes", held.bytes().len());
         }
         held.forget();

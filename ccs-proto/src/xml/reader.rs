@@ -314,28 +314,21 @@ fn split_tag(text: &str) -> Result<Option<(&str, bool, &str)>, XmlError> {
     let Some(tag) = text.strip_prefix('<') else {
         return Ok(None);
     };
-    let bytes = tag.as_bytes();
-    let mut end: usize = 0;
-    loop {
-        let rest = bytes.get(end..).unwrap_or_default();
-        let stop = |&byte: &u8| matches!(byte, b'>' | b'"' | b'\'' | b'<');
-        let Some(at) = rest.iter().position(stop) else {
+    let mut rest = tag.as_bytes();
+    let end = loop {
+        let Some((&byte, after)) = rest.split_first() else {
             return Ok(None);
         };
-        end = end.saturating_add(at);
-        match rest.get(at) {
-            Some(b'<') => return Err(NotWellFormed("`<` inside a tag")),
-            Some(&quote @ (b'"' | b'\'')) => {
-                end = end.saturating_add(1);
-                let value = bytes.get(end..).unwrap_or_default();
-                let Some(length) = value.iter().position(|&byte| byte == quote) else {
-                    return Ok(None);
-                };
-                end = end.saturating_add(length).saturating_add(1);
-            }
-            _ => break,
-        }
-    }
+        rest = match byte {
+            b'>' => break tag.len().saturating_sub(rest.len()),
+            b'<' => return Err(NotWellFormed("`<` inside a tag")),
+            b'"' | b'\'' => match memchr(byte, after) {
+                Some(at) => after.get(at.saturating_add(1)..).unwrap_or_default(),
+                None => return Ok(None),
+            },
+            _ => after,
+        };
+    };
     looked_at(end);
     let Some((content, after)) = tag.split_at_checked(end) else {
         return Ok(None);

@@ -104,7 +104,11 @@ impl Scanner {
 
     fn text<'b>(&mut self, bytes: &'b [u8]) -> Step<'b> {
         // Only what lies before the next tag is checked, so that the first offence in the stream is the one reported.
-        let end = memchr(b'<', bytes);
+        let end = match bytes.first() {
+            // Between two tags there often is nothing.
+            Some(b'<') => Some(0),
+            _ => memchr(b'<', bytes),
+        };
         let (text, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
         if has_control(text) {
             return Err(CONTROL);

@@ -9,7 +9,7 @@ use quick_xml::name::{
 };
 
 use super::XmlError::{self, BadNamespacePrefix, NotWellFormed, TooLarge};
-use super::chars::{is_ncname, is_white_space};
+use super::chars::{is_letters, is_ncname, is_white_space};
 use super::work::looked_at;
 use super::{XmlLimits, unescape};
 
@@ -315,6 +315,9 @@ fn split_name<'n>(
     limits: &XmlLimits,
 ) -> Result<(Option<&'n str>, &'n str), XmlError> {
     at_most(name.len(), limits.name, "bytes of a name")?;
+    if is_letters(name) {
+        return Ok((None, name));
+    }
     // Names are short, and a search that is made for long text costs more than this loop.
     let colon = name.bytes().position(|byte| byte == b':');
     let (prefix, local) = match colon.and_then(|at| name.split_at_checked(at)) {

@@ -8,6 +8,9 @@ use std::fmt::Write as _;
 /// Distinct messages.
 pub const MESSAGES: usize = 1_000;
 
+/// As many as are in flight at once, by default.
+pub const WINDOW: usize = 100;
+
 /// Bytes of `data` in a message, nearly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub usize);

@@ -45,6 +45,9 @@ impl World {
             app.crash_at = None;
         }
         self.endpoint.crash_at = None;
+        for app in &self.apps {
+            self.endpoint.limits(&app.sender.id(), None);
+        }
         self.endpoint_starts();
         self.all_are_online();
         self.pump();

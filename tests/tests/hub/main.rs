@@ -5,6 +5,7 @@ mod again;
 mod connections;
 mod doubt;
 mod downstream;
+mod growth;
 mod link;
 mod obey;
 mod receipts;

@@ -53,13 +53,13 @@ impl World {
                 }
             }
             Command::SendReceipt {
+                sender,
                 connection,
                 receipt,
-            } => {
-                if let Some(link) = self.end_of(connection) {
-                    link.server.send_receipt(receipt).unwrap();
-                }
-            }
+            } => match self.end_of(connection) {
+                Some(link) => link.server.send_receipt(receipt).unwrap(),
+                None => self.hub.receipt_failed(&sender, receipt),
+            },
             Command::SetWindows {
                 connection,
                 window,

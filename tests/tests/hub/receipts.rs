@@ -124,3 +124,30 @@ fn a_message_to_many_devices_has_one_receipt() {
     assert_eq!(world.got.len(), 3);
     assert_eq!(world.received, ["1:dr2:m"]);
 }
+
+#[test]
+fn a_receipt_that_meets_the_end_of_its_connection_goes_by_another_one() {
+    let mut world = on_its_way();
+    world.log_in_as(OTHER);
+    // The hub hears of the end later than the command comes.
+    let ended = world.links.remove(&1);
+    world.answer("phone-1:m", true);
+    assert!(world.received.is_empty());
+    world.links.extend(ended.map(|link| (1, link)));
+    world.cut(1);
+    assert_eq!(world.received, ["2:dr2:m"]);
+}
+
+#[test]
+fn a_receipt_that_meets_the_end_of_the_only_connection_waits_for_the_next() {
+    let mut world = World::new();
+    world.log_in();
+    world.devices_answer = false;
+    world.send_message(1, "m", confirmed());
+    let ended = world.links.remove(&1);
+    world.answer("phone-1:m", true);
+    world.links.extend(ended.map(|link| (1, link)));
+    world.cut(1);
+    world.log_in();
+    assert_eq!(world.received, ["2:dr2:m"]);
+}

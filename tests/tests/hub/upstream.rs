@@ -203,3 +203,18 @@ fn messages_of_one_sender_never_go_to_another() {
     world.log_in();
     assert_eq!(world.in_hand(), ["4:a"]);
 }
+
+#[test]
+fn what_has_had_its_time_is_not_sent_although_nobody_has_looked_since() {
+    let mut world = World::with(|config| config.limits.upstream_window = 1);
+    world.log_in();
+    world.log_in();
+    let brief = |id: &str| Upstream::new("phone-1", id).with_time_to_live(5);
+    for id in ["a", "b", "c"] {
+        world.submit_message(brief(id));
+    }
+    world.log();
+    world.now = world.now + seconds(6);
+    world.ack(1, "a");
+    assert_eq!(world.log(), ["acked 1:a", "expired c"]);
+}

@@ -298,3 +298,40 @@ fn as_many_as_may_wait_may_be_on_their_way() {
     world.send(1, "c");
     assert_eq!(world.answers(), ["c acked"]);
 }
+
+#[test]
+fn a_message_to_more_devices_than_there_is_room_for_is_refused_whole() {
+    let mut world = World::with(|config| config.kept_messages = 2);
+    world.log_in();
+    world.subscribers = vec!["phone-1", "phone-2", "phone-3"];
+    world.devices_answer = false;
+    let news = || Downstream::to("/topics/news");
+    world.send_message(1, "a", news());
+    assert_eq!(world.answers(), ["a SERVICE_UNAVAILABLE"]);
+    assert!(world.given().is_empty());
+    world.set_reach("phone-3", Reach::Offline);
+    world.send_message(1, "b", news());
+    assert_eq!(world.answers(), ["b acked"], "two leave, one waits");
+}
+
+#[test]
+fn only_so_many_devices_are_remembered_that_lost_messages() {
+    let mut world = World::with(|config| {
+        config.kept_per_device = 1;
+        config.kept_messages = 2;
+    });
+    world.log_in();
+    for device in ["phone-1", "phone-2", "phone-3"] {
+        world.set_reach(device, Reach::Offline);
+        for n in 0..2 {
+            let brief = Downstream::to(device).time_to_live(seconds(5));
+            world.send_message(1, &format!("{device}-{n}"), brief);
+        }
+        world.advance(seconds(6));
+    }
+    world.log();
+    for device in ["phone-1", "phone-2", "phone-3"] {
+        world.set_reach(device, Reach::Online);
+    }
+    assert_eq!(world.log(), ["told phone-2 of 1", "told phone-3 of 1"]);
+}

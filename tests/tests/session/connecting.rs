@@ -138,6 +138,28 @@ fn a_dial_that_failed_beside_a_healthy_connection_is_forgotten() {
 }
 
 #[test]
+fn a_minute_without_a_failure_counts_whatever_the_last_one_waits_for() {
+    let mut world = World::new(|config, client| {
+        config.connections = 2;
+        client.window = 1;
+    });
+    world.dials.extend([Dial::Refuse; 9]);
+    while world.links.is_empty() {
+        world.advance(seconds(1));
+    }
+    world.submit("m-1");
+    world.submit("m-2");
+    world.log();
+    world.cut(2);
+    assert_eq!(world.log()[1], "reconnecting 10");
+    world.advance(seconds(61));
+    assert_eq!(world.links.len(), 1, "the wait is longer than that");
+    world.log();
+    world.cut(1);
+    assert_eq!(world.log()[1], "reconnecting 1");
+}
+
+#[test]
 fn an_excess_connection_is_tried_again_slower_and_slower() {
     let mut world = World::bound();
     for connection in 1..=10 {

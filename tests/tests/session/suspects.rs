@@ -107,3 +107,21 @@ fn a_message_with_which_every_connection_is_lost_does_not_hold_up_the_others_for
         "dead killer: 13 connections were lost with it in flight"
     );
 }
+
+#[test]
+fn a_connection_too_many_costs_no_more_than_one_message_its_turn() {
+    let mut world = World::bound_with(|config, client| {
+        config.connections = 2;
+        client.window = 3;
+    });
+    for n in 1..=9 {
+        world.submit(&format!("m-{n}"));
+    }
+    world.end_with(2, StreamCondition::PolicyViolation);
+    for id in ["m-1", "m-2", "m-3"] {
+        world.ack(id);
+    }
+    assert_eq!(world.unanswered(), ["1:m-4"], "alone");
+    world.ack("m-4");
+    assert_eq!(world.unanswered(), ["1:m-5", "1:m-6", "1:m-7"]);
+}

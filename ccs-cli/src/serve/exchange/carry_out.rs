@@ -27,7 +27,11 @@ impl Exchange {
 
     fn carry_out(&mut self, now: Time, command: HubCommand) {
         let key = match &command {
+            // What was to be acked is refused if too much is kept.
             HubCommand::Ack {
+                token, message_id, ..
+            }
+            | HubCommand::Nack {
                 token, message_id, ..
             } => Some((token.connection(), message_id.clone())),
             _ => None,
@@ -157,9 +161,11 @@ impl Exchange {
 fn with_category(command: HubCommand) -> HubCommand {
     match command {
         HubCommand::SendReceipt {
+            sender,
             connection,
             receipt,
         } => HubCommand::SendReceipt {
+            sender,
             connection,
             receipt: receipt.with_category(CATEGORY),
         },

@@ -9,7 +9,9 @@ use std::rc::Rc;
 
 use ccs_bench::corpus::{Corpus, MESSAGES, Quotes, SIZES, Size};
 use ccs_bench::job::{Case, Job, Measured, measure};
-use ccs_bench::jobs::{ccs, json, limits, naive, xmpp_rs};
+#[cfg(feature = "xmpp-rs")]
+use ccs_bench::jobs::xmpp_rs;
+use ccs_bench::jobs::{ccs, json, limits, naive};
 use ccs_bench::table;
 
 const READ: usize = 8 * 1024;
@@ -106,6 +108,7 @@ fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
     };
     add(UP, "ccs", Box::new(ccs::Events::new(corpus(), chunk)));
     add(UP, "naive", Box::new(naive::reads(corpus(), chunk, false)));
+    #[cfg(feature = "xmpp-rs")]
     add(
         UP,
         "xmpp-rs",
@@ -117,6 +120,7 @@ fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
         "naive",
         Box::new(naive::reads(corpus(), chunk, true)),
     );
+    #[cfg(feature = "xmpp-rs")]
     add(
         UP_ACK,
         "xmpp-rs",
@@ -151,6 +155,7 @@ fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
             add(ACK, NO_STANZA, Box::new(json::write_ack(corpus())));
             add(DOWN, "ccs", Box::new(ccs::Sends::new(&corpus())));
             add(DOWN, "naive", Box::new(naive::writes(corpus())));
+            #[cfg(feature = "xmpp-rs")]
             add(DOWN, "xmpp-rs", Box::new(xmpp_rs::writes(corpus())));
             add(DOWN, NO_STANZA, Box::new(json::write_raw(corpus())));
         }

@@ -18,6 +18,7 @@ pub mod numbered;
 pub mod pace;
 pub mod process;
 pub mod pump;
+#[cfg(feature = "xmpp-rs")]
 pub mod xmpp_rs;
 
 use serde::{Deserialize, Serialize};

@@ -75,11 +75,19 @@ impl Endpoint {
                 }
             }
             Command::SendReceipt {
+                sender,
                 connection,
                 receipt,
             } => {
-                if let Some(server) = self.server(connection) {
-                    let _ = server.send_receipt(receipt);
+                let failed = match self.server(connection) {
+                    None => Some(receipt),
+                    Some(server) => match server.send_receipt(receipt) {
+                        Err(SendError::Closed(receipt)) => Some(*receipt),
+                        _ => None,
+                    },
+                };
+                if let (Some(receipt), Some(hub)) = (failed, &mut self.hub) {
+                    hub.receipt_failed(&sender, receipt);
                 }
             }
             Command::SetWindows {

@@ -26,7 +26,7 @@ struct Letter {
     last: Time,
     /// Its place in the order of acceptance.
     number: u64,
-    /// It was taken over more than once, so it has no certain place.
+    /// It was taken over more than once, or came back after it was done with, so it has no certain place.
     again: bool,
     /// The hub has it, or its store.
     kept: bool,
@@ -249,6 +249,8 @@ impl Mail {
             letter.waits = false;
             letter.kept = stored.contains(name);
             letter.crashes += u32::from(letter.kept);
+            // It was discarded, and its record comes back: newer ones were delivered meanwhile.
+            letter.again |= letter.kept && letter.discarded.is_some();
         }
         self.in_doubt = stored;
     }

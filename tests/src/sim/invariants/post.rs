@@ -24,6 +24,8 @@ struct Posted {
     on: BTreeSet<ConnectionId>,
     /// When it was sent last.
     sent: Option<Time>,
+    /// Its device sent it once more after it was acked.
+    again: bool,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl Post {
     /// A device has a message for this sender.
     pub(in crate::sim) fn posted(&mut self, to: SenderId, message: Upstream) {
         let name = (to, key_of(&message));
+        let again = self.posted.contains_key(&name);
         let posted = Posted {
             message,
             number: None,
@@ -80,6 +83,7 @@ impl Post {
             expired: false,
             on: BTreeSet::new(),
             sent: None,
+            again,
         };
         self.posted.insert(name.clone(), posted);
         self.with_devices.push(name);
@@ -233,6 +237,7 @@ impl Post {
 
     /// The hub is gone; the store has these.
     pub(in crate::sim) fn crashes(&mut self, stored: &BTreeSet<(SenderId, Key)>) {
+        let now = self.findings.now();
         self.draining.clear();
         self.fresh.clear();
         for (name, posted) in &mut self.posted {
@@ -248,6 +253,8 @@ impl Post {
             posted.accepted = kept;
             match posted.number.filter(|_| kept) {
                 None => self.with_devices.push(name.clone()),
+                // The record may be that of the first time, which was not forgotten yet, so it has no certain place.
+                Some(_) if posted.again => posted.sent = posted.sent.or(Some(now)),
                 Some(number) if posted.sent.is_none() => {
                     self.fresh.entry(name.0.clone()).or_default().insert(number);
                 }

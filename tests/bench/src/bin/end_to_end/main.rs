@@ -73,7 +73,7 @@ fn usage() -> ExitCode {
 /// The process of a peer, started by another of these.
 fn be(name: Option<String>) -> ExitCode {
     let name = name.unwrap_or_default();
-    if let Some(app_server) = AppServer::ALL.into_iter().find(|peer| peer.name() == name) {
+    if let Some(app_server) = AppServer::ALL.iter().find(|peer| peer.name() == name) {
         app_server.be(Setup::read());
     } else if let Some(endpoint) = Endpoint::ALL.into_iter().find(|peer| peer.name() == name) {
         endpoint.be(Setup::read());

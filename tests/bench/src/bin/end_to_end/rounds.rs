@@ -57,14 +57,14 @@ pub fn run(bench: &Bench, rounds: usize) -> io::Result<Results> {
     let mut results = Results::default();
     for direction in DIRECTIONS {
         let peers = AppServer::ALL;
-        let mut measured: Vec<Vec<Measured>> = peers.map(|_| Vec::new()).into();
+        let mut measured: Vec<Vec<Measured>> = peers.iter().map(|_| Vec::new()).collect();
         for round in 1..=rounds {
-            for (peer, measured) in peers.into_iter().zip(&mut measured) {
+            for (peer, measured) in peers.iter().copied().zip(&mut measured) {
                 show(round, rounds, peer.name(), direction);
                 measured.push(bench.app_server(peer, direction, Load::Full)?);
             }
         }
-        for (peer, rounds) in peers.into_iter().zip(&measured) {
+        for (peer, rounds) in peers.iter().copied().zip(&measured) {
             let mut full = sum_up(peer.name(), direction, rounds, &measured[0]);
             full.system_calls = system_calls(bench, peer, direction);
             results.app_servers.push(full);
@@ -152,7 +152,10 @@ fn paced(bench: &Bench, rounds: usize, full: &[Full]) -> io::Result<Vec<Paced>> 
     let mut paced = Vec::new();
     for rate in [5_000.0, raw / 4.0, raw / 2.0] {
         // Who cannot do it has a queue that grows, and no latency.
-        let able = AppServer::ALL.into_iter().filter(|peer| peak(*peer) > rate);
+        let able = AppServer::ALL
+            .iter()
+            .copied()
+            .filter(|peer| peak(*peer) > rate);
         let peers: Vec<_> = able.collect();
         let mut measured: Vec<Vec<Run>> = peers.iter().map(|_| Vec::new()).collect();
         for round in 1..=rounds {

@@ -1,10 +1,13 @@
-//! How costs grow: a byte with the size of stanzas and of reads, an operation of a session with what is queued. Flat is right.
+//! How costs grow: a byte with the size of stanzas and of reads, an operation of a session with what is queued, a message
+//! through a hub with what is queued and with connections. Flat is right, but for the depth of a tree and what it misses of
+//! the processor's caches.
 //!
 //! `cargo run --release --manifest-path tests/bench/Cargo.toml --bin growth -- [--rounds N] [--json] [--svg FOLDER]`
 //!
 //! Words go to stderr, tables to stdout; with `--json` there are lines of JSON instead. `--svg` writes each as a curve.
 
 mod bytes;
+mod hub;
 mod plot;
 mod session;
 
@@ -18,6 +21,16 @@ use ccs_bench::table;
 pub struct Curve {
     pub name: String,
     pub points: Vec<(usize, f64)>,
+}
+
+impl Curve {
+    /// How many times the first point the last one is.
+    fn grown(&self) -> String {
+        match (self.points.first(), self.points.last()) {
+            (Some((_, first)), Some((_, last))) => format!("x{:.2}", last / first),
+            _ => "-".to_owned(),
+        }
+    }
 }
 
 /// What one cost does as something grows.
@@ -51,6 +64,7 @@ fn main() -> ExitCode {
     }
     let mut all = bytes::grow(rounds);
     all.push(session::grow(rounds));
+    all.extend(hub::grow(rounds));
     for growth in &all {
         match json {
             true => print_json(growth),
@@ -97,7 +111,10 @@ fn print_table(growth: &Growth) {
         row.extend(growth.curves.iter().map(|curve| cell(curve, *x)));
         row
     };
-    let rows: Vec<_> = xs.iter().map(row).collect();
+    let mut rows: Vec<_> = xs.iter().map(row).collect();
+    let mut grown = vec!["last to first".to_owned()];
+    grown.extend(growth.curves.iter().map(Curve::grown));
+    rows.push(grown);
     table::print(&format!("{}: {}", growth.title, growth.y), &head, &rows);
 }
 

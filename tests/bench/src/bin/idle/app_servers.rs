@@ -7,9 +7,11 @@ use std::net::SocketAddr;
 use ccs_bench::loopback::certificate::HOST;
 use ccs_bench::loopback::child::Setup;
 use ccs_bench::loopback::login::log_in;
+#[cfg(feature = "xmpp-rs")]
 use ccs_bench::loopback::xmpp_rs;
 use ccs_tls::Connect;
 use ccs_tokio::{Client, Config, ConnectError, Incoming};
+#[cfg(feature = "xmpp-rs")]
 use futures_util::StreamExt;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -23,15 +25,17 @@ pub enum AppServer {
     CcsTokio,
     CcsAsyncStd,
     CcsSmol,
+    #[cfg(feature = "xmpp-rs")]
     TokioXmpp,
 }
 
 impl AppServer {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: &[Self] = &[
         Self::Raw,
         Self::CcsTokio,
         Self::CcsAsyncStd,
         Self::CcsSmol,
+        #[cfg(feature = "xmpp-rs")]
         Self::TokioXmpp,
     ];
 
@@ -41,6 +45,7 @@ impl AppServer {
             Self::CcsTokio => "ccs-tokio",
             Self::CcsAsyncStd => "ccs-async-std",
             Self::CcsSmol => "ccs-smol",
+            #[cfg(feature = "xmpp-rs")]
             Self::TokioXmpp => "tokio-xmpp",
         }
     }
@@ -60,6 +65,7 @@ impl AppServer {
                 let connect = async |config| ccs_async_std::smol::connect(config).await;
                 ccs(&setup, connect, |task| smol::spawn(task).detach()).await;
             }),
+            #[cfg(feature = "xmpp-rs")]
             Self::TokioXmpp => on_tokio(tokio_xmpp(setup)),
         }
     }
@@ -133,6 +139,7 @@ async fn ccs(
     .await;
 }
 
+#[cfg(feature = "xmpp-rs")]
 async fn tokio_xmpp(setup: Setup) {
     let connect = setup.certificate.connect();
     all(&setup, async |address| {

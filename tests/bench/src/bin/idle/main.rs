@@ -53,7 +53,7 @@ fn usage() -> ExitCode {
 /// The process of a peer, started by another of these.
 fn be(name: Option<String>) -> ExitCode {
     let name = name.unwrap_or_default();
-    if let Some(app_server) = AppServer::ALL.into_iter().find(|peer| peer.name() == name) {
+    if let Some(app_server) = AppServer::ALL.iter().find(|peer| peer.name() == name) {
         app_server.be(Setup::read());
     } else if let Some(endpoint) = Endpoint::ALL.into_iter().find(|peer| peer.name() == name) {
         endpoint.be(Setup::read());
@@ -95,7 +95,8 @@ fn measure_all(connections: usize) -> io::Result<Vec<Row>> {
     let (mut app_servers, mut endpoints) = (Vec::new(), Vec::new());
     let mut pairs = vec![(Endpoint::Raw, AppServer::Raw)];
     let others = AppServer::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|other| *other != AppServer::Raw);
     pairs.extend(others.map(|other| (Endpoint::Raw, other)));
     let others = Endpoint::ALL

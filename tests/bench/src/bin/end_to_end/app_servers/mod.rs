@@ -4,6 +4,7 @@
 mod ccs;
 mod naive;
 mod raw;
+#[cfg(feature = "xmpp-rs")]
 mod tokio_xmpp;
 
 use ccs_bench::loopback::child::Setup;
@@ -16,16 +17,18 @@ pub enum AppServer {
     CcsAsyncStd,
     CcsSmol,
     Naive,
+    #[cfg(feature = "xmpp-rs")]
     TokioXmpp,
 }
 
 impl AppServer {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: &[Self] = &[
         Self::Raw,
         Self::CcsTokio,
         Self::CcsAsyncStd,
         Self::CcsSmol,
         Self::Naive,
+        #[cfg(feature = "xmpp-rs")]
         Self::TokioXmpp,
     ];
 
@@ -36,6 +39,7 @@ impl AppServer {
             Self::CcsAsyncStd => "ccs-async-std",
             Self::CcsSmol => "ccs-smol",
             Self::Naive => "naive",
+            #[cfg(feature = "xmpp-rs")]
             Self::TokioXmpp => "tokio-xmpp",
         }
     }
@@ -48,6 +52,7 @@ impl AppServer {
             Self::CcsAsyncStd => ccs::on_async_std(setup),
             Self::CcsSmol => ccs::on_smol(setup),
             Self::Naive => on_tokio(naive::run(setup)),
+            #[cfg(feature = "xmpp-rs")]
             Self::TokioXmpp => on_tokio(tokio_xmpp::run(setup)),
         }
     }
