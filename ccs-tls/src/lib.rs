@@ -23,7 +23,7 @@
 )]
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -63,9 +63,14 @@ pub struct Connect {
 }
 
 /// Which certificate authorities a client believes. Whichever they are, the endpoint's name is verified.
+///
+/// Clones share what was learned of an endpoint: a connection after the first resumes its TLS session, which takes less
+/// processor time on both sides.
 #[derive(Clone)]
 pub struct Trust {
     roots: Arc<RootCertStore>,
+    /// One for all connections: it holds the sessions to resume, and would weigh more than a connection.
+    config: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 impl Trust {
@@ -74,9 +79,7 @@ impl Trust {
     pub fn public() -> Self {
         let mut roots = RootCertStore::empty();
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        Self {
-            roots: Arc::new(roots),
-        }
+        Self::in_roots(roots)
     }
 
     /// These authorities and no others: one or more certificates in PEM, such as the one that `ccs serve` makes.
@@ -102,9 +105,14 @@ impl Trust {
                 .add(certificate)
                 .map_err(|why| InvalidCertificate::new(WHAT, why))?;
         }
-        Ok(Self {
+        Ok(Self::in_roots(roots))
+    }
+
+    fn in_roots(roots: RootCertStore) -> Self {
+        Self {
             roots: Arc::new(roots),
-        })
+            config: Arc::default(),
+        }
     }
 
     /// What to connect to a host of this name with, an address in its usual form included.
@@ -114,14 +122,20 @@ impl Trust {
     pub fn connect(&self, name: &str) -> Result<Connect, InvalidServerName> {
         let invalid = || InvalidServerName(name.to_owned());
         let server_name = ServerName::try_from(name.to_owned()).map_err(|_| invalid())?;
-        let config = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            // ring has the default versions, so this does not come about; and nobody would be connected to if it did.
-            .map_err(|_| invalid())?
-            .with_root_certificates(Arc::clone(&self.roots))
-            .with_no_client_auth();
+        let config = match self.config.get() {
+            Some(config) => Arc::clone(config),
+            None => {
+                let config = ClientConfig::builder_with_provider(provider())
+                    .with_safe_default_protocol_versions()
+                    // ring has the default versions, so this does not come about; and nobody would be connected to if it did.
+                    .map_err(|_| invalid())?
+                    .with_root_certificates(Arc::clone(&self.roots))
+                    .with_no_client_auth();
+                Arc::clone(self.config.get_or_init(|| Arc::new(config)))
+            }
+        };
         Ok(Connect {
-            config: Arc::new(config),
+            config,
             name: server_name,
         })
     }

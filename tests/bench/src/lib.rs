@@ -7,4 +7,5 @@ pub mod corpus;
 pub mod job;
 pub mod jobs;
 pub mod login;
+pub mod loopback;
 pub mod table;

@@ -31,18 +31,36 @@ pub fn reads(corpus: Rc<Corpus>, chunk: usize, ack: bool) -> impl Job {
 }
 
 fn next_body(reader: &mut Reader<BufReader<Socket<'_>>>, buffer: &mut Vec<u8>) -> Option<String> {
-    let mut body = None;
+    let mut bodies = Bodies::default();
     loop {
         buffer.clear();
-        match reader.read_event_into(buffer).expect("XML") {
-            Event::Start(tag) if tag.name().as_ref() == "gcm" => body = Some(String::new()),
+        match bodies.take(reader.read_event_into(buffer).expect("XML")) {
+            Ok(None) => {}
+            Ok(body) => return body,
+            Err(Ended) => return None,
+        }
+    }
+}
+
+/// What there is of the body of a stanza.
+#[derive(Default)]
+pub struct Bodies(Option<String>);
+
+/// There is no more.
+pub struct Ended;
+
+impl Bodies {
+    /// A body, if this is the end of one.
+    pub fn take(&mut self, event: Event<'_>) -> Result<Option<String>, Ended> {
+        match event {
+            Event::Start(tag) if tag.name().as_ref() == "gcm" => self.0 = Some(String::new()),
             Event::Text(text) => {
-                if let Some(body) = &mut body {
+                if let Some(body) = &mut self.0 {
                     body.push_str(&text);
                 }
             }
             Event::GeneralRef(reference) => {
-                if let Some(body) = &mut body {
+                if let Some(body) = &mut self.0 {
                     match reference.resolve_char_ref().expect("a character") {
                         Some(character) => body.push(character),
                         None => {
@@ -52,18 +70,19 @@ fn next_body(reader: &mut Reader<BufReader<Socket<'_>>>, buffer: &mut Vec<u8>) -
                     }
                 }
             }
-            Event::End(tag) if tag.name().as_ref() == "gcm" => return body,
-            Event::Eof => return None,
+            Event::End(tag) if tag.name().as_ref() == "gcm" => return Ok(self.0.take()),
+            Event::Eof => return Err(Ended),
             _ => {}
         }
+        Ok(None)
     }
 }
 
-fn ack_stanza(message: &Owned) -> String {
+pub fn ack_stanza(message: &Owned) -> String {
     stanza(&serde_json::to_string(&Ack::of(message)).expect("JSON"))
 }
 
-fn stanza(json: &str) -> String {
+pub fn stanza(json: &str) -> String {
     let text = escape(json);
     format!("<message><gcm xmlns=\"google:mobile:data\">{text}</gcm></message>")
 }

@@ -50,12 +50,7 @@ pub fn reads(corpus: Rc<Corpus>, chunk: usize, ack: bool) -> impl Job {
                 let Ok(XmppStreamElement::Stanza(Stanza::Message(stanza))) = element else {
                     panic!("{element:?}");
                 };
-                let payload = stanza
-                    .payloads
-                    .iter()
-                    .find(|payload| payload.is("gcm", GCM));
-                let body = payload.expect("a body").text();
-                let message: Owned = serde_json::from_str(&body).expect("JSON");
+                let message: Owned = serde_json::from_str(&body_of(&stanza)).expect("JSON");
                 weight += message.message_id.len() + message.data.len();
                 if ack {
                     let json = serde_json::to_string(&Ack::of(&message)).expect("JSON");
@@ -68,7 +63,13 @@ pub fn reads(corpus: Rc<Corpus>, chunk: usize, ack: bool) -> impl Job {
     }
 }
 
-fn stanza_of(json: String) -> Stanza {
+pub fn body_of(stanza: &Message) -> String {
+    let mut payloads = stanza.payloads.iter();
+    let payload = payloads.find(|payload| payload.is("gcm", GCM));
+    payload.expect("a body").text()
+}
+
+pub fn stanza_of(json: String) -> Stanza {
     let gcm = Element::builder("gcm", GCM).append(json).build();
     Stanza::Message(Message::new(None).with_payloads(vec![gcm]))
 }
