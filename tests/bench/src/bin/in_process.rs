@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use ccs_bench::corpus::{Corpus, MESSAGES, Quotes, SIZES, Size};
+use ccs_bench::corpus::{Corpus, MESSAGES, Quotes, SIZES, Size, WINDOW};
 use ccs_bench::job::{Case, Job, Measured, measure};
 #[cfg(feature = "xmpp-rs")]
 use ccs_bench::jobs::xmpp_rs;
@@ -99,10 +99,18 @@ fn cases() -> Vec<Case<Label>> {
 fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
     let chunk = label.chunk;
     let corpus = || Rc::clone(corpus);
+    // What is in flight, or not acked, is a window at most.
+    let window = Rc::new(Corpus::of(WINDOW, label.size, label.quotes));
+    let window = || Rc::clone(&window);
     let mut add = |what, by, job: Box<dyn Job>| {
+        let messages = match what {
+            ACK | DOWN | ENDPOINT => WINDOW,
+            _ => MESSAGES,
+        };
+        let label = Label { what, by, ..label };
         cases.push(Case {
-            label: Label { what, by, ..label },
-            messages: MESSAGES,
+            label,
+            messages,
             job,
         });
     };
@@ -142,7 +150,7 @@ fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
         add(
             ENDPOINT,
             "ccs",
-            Box::new(ccs::Answers::new(corpus(), chunk)),
+            Box::new(ccs::Answers::new(window(), chunk)),
         );
         if chunk == READ {
             add(
@@ -150,14 +158,14 @@ fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
                 "serde_json owned",
                 Box::new(json::read_owned(corpus())),
             );
-            add(ACK, "ccs", Box::new(ccs::AckBytes::new(corpus(), chunk)));
-            add(ACK, "naive", Box::new(naive::acks(corpus())));
-            add(ACK, NO_STANZA, Box::new(json::write_ack(corpus())));
-            add(DOWN, "ccs", Box::new(ccs::Sends::new(&corpus())));
-            add(DOWN, "naive", Box::new(naive::writes(corpus())));
+            add(ACK, "ccs", Box::new(ccs::AckBytes::new(window(), chunk)));
+            add(ACK, "naive", Box::new(naive::acks(window())));
+            add(ACK, NO_STANZA, Box::new(json::write_ack(window())));
+            add(DOWN, "ccs", Box::new(ccs::Sends::new(&window())));
+            add(DOWN, "naive", Box::new(naive::writes(window())));
             #[cfg(feature = "xmpp-rs")]
-            add(DOWN, "xmpp-rs", Box::new(xmpp_rs::writes(corpus())));
-            add(DOWN, NO_STANZA, Box::new(json::write_raw(corpus())));
+            add(DOWN, "xmpp-rs", Box::new(xmpp_rs::writes(window())));
+            add(DOWN, NO_STANZA, Box::new(json::write_raw(window())));
         }
     }
 }
