@@ -141,16 +141,16 @@ impl Drop for Counts {
     }
 }
 
-/// A rate that each peer is able to, and parts of what raw can do at most.
+/// A rate that each peer is able to, and half of what this project and raw can do at most.
 fn paced(bench: &Bench, rounds: usize, full: &[Full]) -> io::Result<Vec<Paced>> {
     let peak = |peer: AppServer| {
         let mut up = full.iter().filter(|full| full.direction == Direction::Up);
         up.find(|full| full.peer == peer.name())
             .map_or(0.0, |full| full.per_second)
     };
-    let raw = peak(AppServer::Raw);
+    let (ccs, raw) = (peak(AppServer::CcsTokio), peak(AppServer::Raw));
     let mut paced = Vec::new();
-    for rate in [5_000.0, raw / 4.0, raw / 2.0] {
+    for rate in [5_000.0, ccs / 2.0, raw / 2.0] {
         // Who cannot do it has a queue that grows, and no latency.
         let able = AppServer::ALL
             .iter()
