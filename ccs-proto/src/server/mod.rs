@@ -185,13 +185,14 @@ impl ServerConnection {
     }
 
     fn transmit_messages(&mut self, now: Time, out: &mut BytesMut) {
-        let Some(identity) = self.identity.as_ref().filter(|_| self.takes_messages()) else {
+        if !self.takes_messages() {
             return;
-        };
+        }
         let room = out.len().saturating_add(TRANSMIT_BYTES);
-        let to = identity.bare_jid();
+        let jid = self.jid.as_deref().unwrap_or_default();
+        let to = jid.split_once('/').map_or(jid, |(bare, _)| bare);
         let mut before = out.len();
-        while before < room && self.upstreams.transmit(now, &to, out) {
+        while before < room && self.upstreams.transmit(now, to, out) {
             self.wire.show(out.get(before..).unwrap_or_default());
             before = out.len();
         }
