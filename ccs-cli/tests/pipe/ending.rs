@@ -1,5 +1,7 @@
 //! The ways to end: of stdin, by word, by signal, for want of a reader or of an endpoint.
 
+use std::net::TcpListener;
+
 use crate::application::{Pipe, endpoint, words};
 use crate::support::Serve;
 
@@ -187,4 +189,15 @@ fn it_says_by_its_exit_code_why_it_could_not_go_on() {
     assert_eq!(mine, ["queued m", "unsent m"], "{lines:?}");
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains("cannot be reached"), "{said}");
+}
+
+#[test]
+fn an_endpoint_that_hangs_up_during_the_handshake_is_one_that_cannot_be_reached() {
+    let (serve, _home) = endpoint(&[]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let pipe = Pipe::start(&serve, &["--retry-for", "1", "--port", &port]);
+    let (_, code, said) = pipe.end();
+    assert_eq!(code, Some(5), "{said}");
 }

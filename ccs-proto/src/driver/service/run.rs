@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -231,6 +232,10 @@ fn failure(error: &ConnectError) -> DialFailure {
     let what = error.to_string();
     match error {
         ConnectError::Unreachable { .. } => DialFailure::Unreachable(what),
+        // A transport that ends says nothing of certificates. What TLS objects to is data.
+        ConnectError::Tls { error, .. } if error.kind() != ErrorKind::InvalidData => {
+            DialFailure::Unreachable(what)
+        }
         _ => DialFailure::Tls(what),
     }
 }
