@@ -1,18 +1,19 @@
-//! An endpoint that keeps: what devices are sent waits for them, what they send waits for its app server.
+//! An endpoint that keeps: what devices are sent waits until they speak, what they send waits for its app server.
 //!
 //! `cargo run -p ccs-tokio --example endpoint -- cert.pem cert-key.pem` listens on port 5235. Devices are the lines of
 //! stdin: `phone-1 hello` has phone-1 say hello to the app server 123456789012, whose key is KEY.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::{self, BufRead};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use ccs_tokio::proto::hub::{Acceptance, Command, Hub, HubConfig, HubEvent, Reach};
+use ccs_tokio::proto::hub::{Acceptance, Command, Device, Hub, HubConfig, HubEvent, Reach};
 use ccs_tokio::proto::message::{NackCode, Target};
 use ccs_tokio::proto::{ConnectionId, Time};
 use ccs_tokio::{
-    Arrival, CarriedOut, Data, Endpoint, Identity, PeerEvents, Peers, SenderId, ServerConfig,
-    ServerEvent, Upstream, Verdict,
+    Arrival, CarriedOut, Data, Endpoint, Identity, PeerEvents, Peers, RegistrationToken, SenderId,
+    ServerConfig, ServerEvent, Upstream, Verdict,
 };
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -62,32 +63,46 @@ pub async fn serve(
     let mut hub = Hub::new(HubConfig::default(), now());
     let mut peers = Peers::new();
     let (happened, mut happens) = mpsc::channel(256);
-    let mut said = 0;
+    // An app server knows the ids of the run before.
+    let run = milliseconds();
+    let (mut said, mut online) = (0, BTreeSet::new());
     loop {
-        settle(&mut hub, &peers, now());
+        settle(&mut hub, &peers, &online, now());
         let due = hub.poll_timeout().map(|due| due - now());
         tokio::select! {
             arrival = endpoint.accept() => {
-                if let Arrival::Connected { peer, events, .. } = arrival? {
-                    hub.login(now(), peer.id(), peer.sender());
-                    tokio::spawn(forward(peer.id(), events, happened.clone()));
-                    peers.insert(peer);
+                match arrival {
+                    Ok(Arrival::Connected { peer, events, .. }) => {
+                        hub.login(now(), peer.id(), peer.sender());
+                        tokio::spawn(forward(peer.id(), events, happened.clone()));
+                        peers.insert(peer);
+                    }
+                    Ok(_) => {}
+                    // Out of file descriptors, say: that passes.
+                    Err(error) => {
+                        eprintln!("{error}");
+                        sleep(Duration::from_millis(100)).await;
+                    }
                 }
             }
             Some((id, event)) = happens.recv() => match event {
                 ServerEvent::Closed(_) => {
-                    let unconfirmed = peers.remove(id).map(|peer| peer.take_unconfirmed());
-                    hub.closed(now(), id, unconfirmed.unwrap_or_default());
+                    peers.closed(&mut hub, now(), id);
                 }
                 event => hub.handle(now(), id, event),
             },
             line = lines.recv() => {
                 let Some(line) = line else { return Ok(()) };
                 let (device, words) = line.split_once(' ').unwrap_or((&line, ""));
+                let token = RegistrationToken::from(device);
+                hub.reach(now(), &Device::new(sender.clone(), token.clone()), Reach::Online);
                 said += 1;
-                let message = Upstream::new(device, format!("u-{said}"))
+                let message = Upstream::new(token.clone(), format!("{run}-{said}"))
                     .with_data(Data::new().with("words", words));
-                hub.submit(now(), &sender, message)?;
+                online.insert(token);
+                if let Err(refused) = hub.submit(now(), &sender, message) {
+                    eprintln!("{refused}");
+                }
             }
             () = sleep(due.unwrap_or_default()), if due.is_some() => hub.handle_timeout(now()),
         }
@@ -107,7 +122,7 @@ async fn forward(
 }
 
 /// Does what the hub asks for, and decides what it asks.
-fn settle(hub: &mut Hub, peers: &Peers, now: Time) {
+fn settle(hub: &mut Hub, peers: &Peers, online: &BTreeSet<RegistrationToken>, now: Time) {
     loop {
         if let Some(command) = hub.poll_command() {
             if let CarriedOut::NotHere(command) = peers.carry_out(hub, command) {
@@ -120,7 +135,11 @@ fn settle(hub: &mut Hub, peers: &Peers, now: Time) {
             // One whose connection has ended meanwhile comes again.
             let _ = match arrival.message.target() {
                 Target::Token(token) => {
-                    let phone = Acceptance::new([(token.clone(), Reach::Online)]);
+                    let reach = match online.contains(token) {
+                        true => Reach::Online,
+                        false => Reach::Offline,
+                    };
+                    let phone = Acceptance::new([(token.clone(), reach)]);
                     hub.accept(now, arrival.id, phone)
                 }
                 _ => hub.refuse(arrival.id, NackCode::InvalidJson, "only tokens are known"),
@@ -143,10 +162,15 @@ fn keep_or_deliver(hub: &mut Hub, command: Command, now: Time) {
         } => {
             let data = message.payload().map_or("{}", Data::as_json);
             println!("{} gets {data}", device.token);
-            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            let milliseconds = since.map_or(0, |since| since.as_millis());
-            hub.delivered(now, delivery, u64::try_from(milliseconds).unwrap_or(0));
+            hub.delivered(now, delivery, milliseconds());
         }
         _ => {}
     }
+}
+
+/// Since the Unix epoch.
+fn milliseconds() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let milliseconds = since.map_or(0, |since| since.as_millis());
+    u64::try_from(milliseconds).unwrap_or(0)
 }
