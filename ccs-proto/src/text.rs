@@ -38,6 +38,11 @@ impl Text {
         self.whole.get(self.part.clone()).unwrap_or_default()
     }
 
+    /// The bytes that this text keeps, which may be more than its own.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.whole.len()
+    }
+
     /// The same text for a book that outlives the message it came in: what is small goes on sharing, and of what is
     /// large only this part is kept.
     pub(crate) fn compact(&self) -> Self {

@@ -2,7 +2,7 @@
 
 use ccs_proto::message::Upstream;
 use ccs_proto::{ConnectionError, ServerConfig};
-use ccs_tests::pair::{Pair, client_config, upstream};
+use ccs_tests::pair::{Pair, client_config, receipt, upstream};
 
 /// A pair in which the client has the message `u` in flight once.
 fn with_u() -> Pair {
@@ -227,4 +227,17 @@ fn however_many_copies_there_are_each_may_be_acked() {
         pair.drive();
     }
     assert_eq!(pair.server_log(), ["acked u"]);
+}
+
+#[test]
+fn receipts_that_were_never_sent_come_back_when_the_connection_is_over() {
+    let mut pair = Pair::bound();
+    pair.server.send_receipt(receipt("sent")).unwrap();
+    pair.drive();
+    pair.server.send_receipt(receipt("unsent")).unwrap();
+    assert!(pair.server.take_unsent_receipts().is_empty(), "it may go");
+    pair.server.transport_failed(pair.now, "cut");
+    let unsent = pair.server.take_unsent_receipts();
+    assert_eq!(unsent, [receipt("unsent")]);
+    assert!(pair.server.take_unsent_receipts().is_empty());
 }

@@ -61,9 +61,7 @@ impl Exchange {
             ServerEvent::Closed(_) => {
                 self.draining.remove(&id);
                 // A connection of the endpoint before a restart is not known any more.
-                if let Some(peer) = self.peers.remove(id) {
-                    self.hub.closed(now, id, peer.take_unconfirmed());
-                }
+                self.peers.closed(&mut self.hub, now, id);
             }
             ServerEvent::ReceiptAcked(_) => self.phones.receipts_acked += 1,
             other => self.hub.handle(now, id, other),

@@ -6,8 +6,10 @@ use super::server::Peer;
 use crate::hub::{Command, Hub};
 use crate::ledger::ConnectionId;
 use crate::server::SendError;
+use crate::time::Time;
 
-/// The connections of an endpoint whose messages go through a [`Hub`].
+/// The connections of an endpoint whose messages go through a [`Hub`]. What is sent on one of them otherwise takes places
+/// that the hub counts on.
 ///
 /// ```no_run
 /// # use ccs_proto::Time;
@@ -38,7 +40,8 @@ pub struct Peers(BTreeMap<ConnectionId, Peer>);
 pub enum CarriedOut {
     /// It is done.
     Done,
-    /// Its connection has ended. The hub knows, or is told with the connection's last event.
+    /// It could not be done, mostly since its connection has ended: the hub knows, or is told with the connection's last
+    /// event. Nothing is lost by it.
     TooLate,
     /// It is for a store or for a device, which are not here.
     NotHere(Box<Command>),
@@ -62,9 +65,14 @@ impl Peers {
         self.0.get(&connection)
     }
 
-    /// A connection is over; tell the hub with [`Hub::closed`].
-    pub fn remove(&mut self, connection: ConnectionId) -> Option<Peer> {
-        self.0.remove(&connection)
+    /// A connection is over: tells the hub so, and what the connection leaves.
+    pub fn closed(&mut self, hub: &mut Hub, now: Time, connection: ConnectionId) -> Option<Peer> {
+        let peer = self.0.remove(&connection)?;
+        for receipt in peer.take_unsent_receipts() {
+            hub.receipt_failed(peer.sender(), connection, receipt);
+        }
+        hub.closed(now, connection, peer.take_unconfirmed());
+        Some(peer)
     }
 
     /// Whether there is none.
@@ -126,13 +134,13 @@ impl Peers {
                 receipt,
             } => {
                 let Some(peer) = self.get(connection) else {
-                    hub.receipt_failed(&sender, receipt);
+                    hub.receipt_failed(&sender, connection, receipt);
                     return None;
                 };
                 if let Err(SendError::Closed(receipt) | SendError::WindowFull(receipt)) =
                     peer.send_receipt(receipt)
                 {
-                    hub.receipt_failed(&sender, *receipt);
+                    hub.receipt_failed(&sender, connection, *receipt);
                     return None;
                 }
             }

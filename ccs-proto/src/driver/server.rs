@@ -257,6 +257,15 @@ impl Peer {
             .look(|machine| machine.connection.take_unconfirmed())
     }
 
+    /// Receipts that were never sent, once the connection is over; see
+    /// [`ServerConnection::take_unsent_receipts`].
+    #[must_use]
+    pub fn take_unsent_receipts(&self) -> Vec<Receipt> {
+        self.handle
+            .shared
+            .look(|machine| machine.connection.take_unsent_receipts())
+    }
+
     /// What was sent or accepted on this connection and never acked, once it is over, in order: send it on another.
     #[must_use]
     pub fn take_unacked(&self) -> Vec<Upstream> {

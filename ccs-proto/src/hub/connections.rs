@@ -53,7 +53,8 @@ impl Hub {
         self.run_due();
     }
 
-    /// A connection is over. `unconfirmed` are the messages whose acks the app server may not have
+    /// A connection is over; receipts that it has not sent are told before
+    /// ([`receipt_failed`](Self::receipt_failed)). `unconfirmed` are the messages whose acks the app server may not have
     /// ([`take_unconfirmed`](crate::ServerConnection::take_unconfirmed)).
     pub fn closed(&mut self, now: Time, connection: ConnectionId, unconfirmed: Vec<MessageId>) {
         self.tick(now);

@@ -34,7 +34,7 @@ pub enum HubEvent {
         /// Which one.
         message_id: MessageId,
     },
-    /// A receipt goes out; once more, if it was given to a connection that had ended.
+    /// A receipt goes out; once more, if its connection did not send it.
     ReceiptSent {
         /// On which connection.
         connection: ConnectionId,

@@ -90,11 +90,9 @@ pub(super) struct Taken {
     pub(super) wants_receipt: bool,
 }
 
-/// Roughly, in bytes.
+/// Roughly, in bytes: the body that its parts keep, and what they are held in.
 fn weight(message: &Downstream) -> usize {
-    let data: usize = message.payload().map_or(0, |data| data.as_json().len());
-    // The notification, names and options, and what they are held in.
-    data.saturating_add(512)
+    message.held_bytes().saturating_add(512)
 }
 
 impl Mail {

@@ -92,6 +92,8 @@ enum Due {
     SendAgain(u64),
     /// A message that waits for a device has waited for too long.
     CopyExpires(DeliveryId),
+    /// A connection that took no more receipts may take some.
+    Receipts(ConnectionId),
 }
 
 impl Hub {
@@ -194,6 +196,7 @@ impl Hub {
                 Due::UpstreamExpires(number) => self.upstream_expires(number),
                 Due::SendAgain(number) => self.send_again(number),
                 Due::CopyExpires(delivery) => self.copy_expires(delivery),
+                Due::Receipts(connection) => self.receipts_due(connection),
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::message::{Downstream, MessageId, Receipt, RegistrationToken, SenderId
 /// A device chooses its own ids, so two devices may use the same one: the name is both.
 pub(super) type UpstreamKey = (RegistrationToken, MessageId);
 
-/// All senders that have logged in or are to get something. As many as there are accounts.
+/// All senders that have logged in or are to get something. As many as there are accounts, if the application names no others.
 #[derive(Debug, Default)]
 pub(super) struct Senders {
     by_id: BTreeMap<SenderId, Sender>,

@@ -35,7 +35,7 @@ pub(super) fn key_of(message: &Upstream) -> UpstreamKey {
 }
 
 impl Hub {
-    /// Takes what a device sent, for this sender. It is accepted with [`Accepted`](HubEvent::Accepted); one with no time to
+    /// Takes what a device sent, for this sender, which should be one that can log in: it is remembered. It is accepted with [`Accepted`](HubEvent::Accepted); one with no time to
     /// live goes to a connection now or never.
     ///
     /// # Errors

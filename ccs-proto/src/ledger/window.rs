@@ -141,7 +141,7 @@ impl<K: Ord + Clone, T> Window<K, T> {
         (place < self.unsent).then_some(place)
     }
 
-    /// The key in flight that is the first one not below `from`.
+    /// The key in flight that is the first one not below `from`. Walks over those that are queued.
     pub fn first_from(&self, from: RangeFrom<K>) -> Option<&K> {
         self.keys
             .range(from)

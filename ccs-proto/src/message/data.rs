@@ -138,12 +138,20 @@ impl Data {
         self.json.as_str()
     }
 
+    pub(super) fn held_bytes(&self) -> usize {
+        self.json.held_bytes()
+    }
+
     /// The value of a key; the first one, should there be several. What is no string is read as its JSON text.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.iter()
-            .find(|(found, _)| found == key)
-            .map(|(_, value)| value)
+        let mut found = None;
+        self.for_each(|name, value| {
+            if found.is_none() && value_text(name) == key {
+                found = Some(value);
+            }
+        });
+        found.map(value_text)
     }
 
     /// All pairs in order. What is no string is read as its JSON text.

@@ -185,6 +185,12 @@ impl Downstream {
         self.id.as_ref()
     }
 
+    /// Bytes that the message keeps. One that was received keeps the body that it came in, once for all its parts.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let data = self.data.as_ref().map_or(0, Data::held_bytes);
+        self.target.text().held_bytes().max(data)
+    }
+
     /// The payload.
     #[must_use]
     pub fn payload(&self) -> Option<&Data> {

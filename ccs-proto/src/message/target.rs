@@ -27,6 +27,13 @@ pub enum Target {
 }
 
 impl Target {
+    pub(super) fn text(&self) -> &Text {
+        match self {
+            Self::Token(token) => token.text(),
+            Self::Topic(Topic(text)) | Self::Condition(Condition(text)) => text,
+        }
+    }
+
     /// What a message's `to` means: a topic behind the prefix `/topics/`, else a token.
     ///
     /// # Errors

@@ -150,7 +150,7 @@ pub struct ServerFinished {
     pub unacked: Vec<Upstream>,
     /// Upstream messages that were accepted and never sent, in order.
     pub unsent: Vec<Upstream>,
-    /// Receipts without an ack. They are not sent again: an app server that never acks receipts would get them for
+    /// Receipts without an ack. Those that were sent are not sent again: an app server that never acks receipts would get them for
     /// ever (`docs/protocol.md` §12 #45).
     pub receipts: Vec<Receipt>,
     /// Downstream messages that were delivered and not answered.

@@ -332,6 +332,16 @@ impl ServerConnection {
         unacked
     }
 
+    /// Gives up the receipts that were never sent, in order, once the connection is over. Before that there are none.
+    #[must_use]
+    pub fn take_unsent_receipts(&mut self) -> Vec<Receipt> {
+        if self.is_closed() {
+            self.upstreams.receipts.take_queued()
+        } else {
+            Vec::new()
+        }
+    }
+
     /// Sends a receipt: a device got the message. Receipts have a window of their own, and at its bound the oldest one
     /// without an ack is forgotten, since some app servers never ack receipts (`docs/protocol.md` §12 #45).
     ///

@@ -109,7 +109,8 @@ impl Pool {
         !answers && others.any(|(_, slot)| slot.takes_messages())
     }
 
-    /// Whether there is a connection that takes messages, and none has room.
+    /// Whether there is a connection that takes messages, and none has room. One on trial may have some in a moment, so no
+    /// other is wanted beside it.
     pub(super) fn is_full(&self) -> bool {
         let mut taking = self
             .slots

@@ -77,8 +77,8 @@ impl Reconnect {
         }
     }
 
-    /// Puts the next dial off, and says for how long. A failure is never followed at once by the next: even the shortest
-    /// wait counts up.
+    /// Puts the next dial off, and says for how long: the last failure decides, whatever one before it called for. Even the
+    /// shortest wait counts up, so a row of them grows slow.
     pub(super) fn failed(
         &mut self,
         now: Time,
@@ -112,7 +112,7 @@ impl Reconnect {
         if !healthy {
             self.count(now);
         }
-        // A wait that another failure called for is not cut short.
+        // A drain does not cut short what a failure called for.
         let due = self
             .not_before
             .map_or(now + wait, |before| before.max(now + wait));

@@ -72,7 +72,7 @@ pub async fn a_hub_answers_and_sends_by_its_connections<R: Run, L: Link<R>>() {
     assert!(hub.drain(NOW, id));
     carry_out(&mut hub, &peers);
     while !matches!(events.next().await, Some(ServerEvent::Closed(Ok(())))) {}
-    assert!(peers.remove(id).is_some() && peers.is_empty());
+    assert!(peers.closed(&mut hub, NOW, id).is_some() && peers.is_empty());
 }
 
 pub async fn an_ack_that_comes_too_late_is_given_on_the_next_connection<R: Run, L: Link<R>>() {
@@ -88,8 +88,7 @@ pub async fn an_ack_that_comes_too_late_is_given_on_the_next_connection<R: Run, 
     peer.cut();
     while !matches!(events.next().await, Some(ServerEvent::Closed(_))) {}
     assert_eq!(carry_out(&mut hub, &peers), (1, 1), "the ack");
-    peers.remove(first);
-    hub.closed(NOW, first, peer.take_unconfirmed());
+    peers.closed(&mut hub, NOW, first);
 
     let (client, _incoming, peer, mut events) = pair::<R, L>(client_config()).await;
     let second = peer.id();

@@ -22,6 +22,8 @@ pub struct Link {
     pub server: ServerConnection,
     pub client: ClientConnection,
     pub wire: Wire,
+    /// Whose it is.
+    pub sender: String,
     upwards: BytesMut,
     downwards: BytesMut,
 }
@@ -30,10 +32,12 @@ impl Link {
     pub fn new(now: Time, id: ConnectionId, client: ClientConfig, server: ServerConfig) -> Self {
         let nonce = Nonce([u8::try_from(id.0 % 256).unwrap(); 20]);
         let tls = TransportSecurity::VerifiedTls;
+        let sender = client.sender.to_string();
         Self {
             server: ServerConnection::new(Arc::new(server), id, nonce, now),
             client: ClientConnection::new(Arc::new(client), id, tls, now),
             wire: Wire::Open,
+            sender,
             upwards: BytesMut::new(),
             downwards: BytesMut::new(),
         }

@@ -58,7 +58,7 @@ impl World {
                 receipt,
             } => match self.end_of(connection) {
                 Some(link) => link.server.send_receipt(receipt).unwrap(),
-                None => self.hub.receipt_failed(&sender, receipt),
+                None => self.hub.receipt_failed(&sender, connection, receipt),
             },
             Command::SetWindows {
                 connection,

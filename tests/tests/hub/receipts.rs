@@ -1,10 +1,11 @@
 //! Receipts: by the connection that the message came by, else by another, else by the next (`docs/protocol.md` §8).
 
+use ccs_proto::ConnectionId;
 use ccs_proto::hub::Reach;
-use ccs_proto::message::Downstream;
+use ccs_proto::message::{Downstream, Receipt};
 use ccs_tests::pair::SENDER;
 
-use crate::world::{OTHER, World};
+use crate::world::{OTHER, World, seconds};
 
 fn confirmed() -> Downstream {
     Downstream::to("phone-1").receipt_requested(true)
@@ -150,4 +151,16 @@ fn a_receipt_that_meets_the_end_of_the_only_connection_waits_for_the_next() {
     world.cut(1);
     world.log_in();
     assert_eq!(world.received, ["2:dr2:m"]);
+}
+
+#[test]
+fn a_receipt_that_its_connection_does_not_take_goes_out_a_second_later() {
+    let mut world = World::new();
+    let connection = ConnectionId(world.log_in());
+    let receipt = Receipt::new(&"m".into(), "phone-1", 1);
+    let sender = SENDER.parse().unwrap();
+    world.hub.receipt_failed(&sender, connection, receipt);
+    world.advance(seconds(1));
+    assert_eq!(world.received, ["1:dr2:m"]);
+    assert_eq!(world.hub.poll_timeout(), None);
 }

@@ -335,3 +335,20 @@ fn only_so_many_devices_are_remembered_that_lost_messages() {
     }
     assert_eq!(world.log(), ["told phone-2 of 1", "told phone-3 of 1"]);
 }
+
+#[test]
+fn a_message_weighs_what_the_body_weighs_that_it_keeps() {
+    let mut world = away(World::with(|config| config.kept_bytes = 6_000));
+    let now = world.now;
+    for id in ["a", "b", "c"] {
+        let padding = "x".repeat(3_000);
+        let body = format!(r#"{{"to":"phone-1","message_id":"{id}","unknown":"{padding}"}}"#);
+        let stanza = format!(r#"<message><gcm xmlns="google:mobile:data">{body}</gcm></message>"#);
+        let server = &mut world.link(1).server;
+        server.receive(now, stanza.as_bytes()).unwrap();
+        world.drive();
+    }
+    let log = world.log();
+    assert_eq!(log.last().map(String::as_str), Some("too much 1:c"));
+    assert_eq!(world.hub.kept(), 2);
+}

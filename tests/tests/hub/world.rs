@@ -206,6 +206,8 @@ impl World {
             ServerEvent::Closed(_) => {
                 let link = self.link(connection);
                 let unconfirmed = link.server.take_unconfirmed();
+                let sender = link.sender.parse().unwrap();
+                let receipts = link.server.take_unsent_receipts();
                 // What the endpoint wrote last still arrives.
                 while link.carry(now) {}
                 for event in link.client_events() {
@@ -213,6 +215,9 @@ impl World {
                 }
                 self.links.remove(&connection);
                 self.in_hand.retain(|held| held.connection != connection);
+                for receipt in receipts {
+                    self.hub.receipt_failed(&sender, id, receipt);
+                }
                 self.hub.closed(now, id, unconfirmed);
             }
             event => {

@@ -165,7 +165,7 @@ impl Exchange {
         let connection = id.0;
         match event {
             ServerEvent::Closed(end) => {
-                let Some(peer) = self.peers.remove(id) else {
+                let Some(peer) = self.peers.closed(&mut self.hub, now, id) else {
                     return;
                 };
                 self.report(Event::Closed {
@@ -174,7 +174,6 @@ impl Exchange {
                     error: end.err().map(|error| error.to_string()),
                 });
                 self.acked.retain(|(on, _), _| *on != id);
-                self.hub.closed(now, id, peer.take_unconfirmed());
             }
             ServerEvent::ReceiptAcked(receipt) => self.report(Event::ReceiptAcked {
                 connection,

@@ -281,6 +281,11 @@ impl Endpoint {
         let unconfirmed = server.take_unconfirmed();
         if let Some(sender) = self.logins.remove(&id) {
             self.mail.ends(id, &sender);
+            if let Some(hub) = &mut self.hub {
+                for receipt in server.take_unsent_receipts() {
+                    hub.receipt_failed(&sender, id, receipt);
+                }
+            }
         }
         self.post.ends(id);
         if let Some(hub) = &mut self.hub {

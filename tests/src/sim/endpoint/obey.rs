@@ -82,12 +82,14 @@ impl Endpoint {
                 let failed = match self.server(connection) {
                     None => Some(receipt),
                     Some(server) => match server.send_receipt(receipt) {
-                        Err(SendError::Closed(receipt)) => Some(*receipt),
+                        Err(SendError::Closed(receipt) | SendError::WindowFull(receipt)) => {
+                            Some(*receipt)
+                        }
                         _ => None,
                     },
                 };
                 if let (Some(receipt), Some(hub)) = (failed, &mut self.hub) {
-                    hub.receipt_failed(&sender, receipt);
+                    hub.receipt_failed(&sender, connection, receipt);
                 }
             }
             Command::SetWindows {

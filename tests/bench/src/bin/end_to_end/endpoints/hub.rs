@@ -46,8 +46,7 @@ pub async fn run(setup: Setup) {
             }
             Some((id, event)) = happens.recv() => match event {
                 ServerEvent::Closed(_) => {
-                    let unconfirmed = peers.remove(id).map(|peer| peer.take_unconfirmed());
-                    hub.closed(now(), id, unconfirmed.unwrap_or_default());
+                    peers.closed(&mut hub, now(), id);
                 }
                 event => hub.handle(now(), id, event),
             },
