@@ -288,7 +288,8 @@ pub(super) fn value_text(raw: &RawValue) -> Cow<'_, str> {
 
 /// The bytes of [`value_text`].
 fn text_len(raw: &RawValue) -> usize {
-    string_len(raw.get()).unwrap_or(raw.get().len())
+    let json = raw.get();
+    string_len(json).unwrap_or(json.len())
 }
 
 struct Pairs<F>(F);
