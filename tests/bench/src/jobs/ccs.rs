@@ -1,12 +1,13 @@
 //! This project's core.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use bytes::BytesMut;
 use ccs_proto::message::{Data, Downstream, MessageId};
 use ccs_proto::{AckToken, ClientConnection, ClientEvent, ServerConnection, ServerEvent};
 
-use crate::corpus::{Corpus, Sample};
+use crate::corpus::{Corpus, Sample, WINDOW};
 use crate::job::Job;
 use crate::login::{NOW, client_config, pair};
 
@@ -61,12 +62,26 @@ impl Job for Events {
     }
 }
 
-/// The other half of [`Events`]: acks to bytes, a whole corpus in one go.
-pub struct AckBytes(Events);
+/// Acks to bytes, a window at a time; the messages come in between.
+pub struct AckBytes {
+    corpus: Rc<Corpus>,
+    chunk: usize,
+    client: ClientConnection,
+    tokens: Vec<AckToken>,
+    out: BytesMut,
+    windows: Windows,
+}
 
 impl AckBytes {
     pub fn new(corpus: Rc<Corpus>, chunk: usize) -> Self {
-        let mut job = Self(Events::new(corpus, chunk));
+        let mut job = Self {
+            windows: Windows::of(&corpus),
+            client: pair(client_config()).0,
+            tokens: Vec::with_capacity(WINDOW),
+            out: BytesMut::new(),
+            corpus,
+            chunk,
+        };
         job.tidy();
         job
     }
@@ -74,12 +89,29 @@ impl AckBytes {
 
 impl Job for AckBytes {
     fn run(&mut self) -> usize {
-        self.0.tidy();
-        self.0.tokens.len()
+        for token in self.tokens.drain(..) {
+            self.client.ack(token).expect("its own");
+        }
+        let mut written = 0;
+        while self.client.poll_transmit(NOW, &mut self.out) {
+            written += self.out.len();
+            self.out.clear();
+        }
+        written
     }
 
     fn tidy(&mut self) {
-        self.0.run();
+        let stanzas = self.corpus.stanzas(self.windows.next());
+        for read in stanzas.chunks(self.chunk) {
+            self.client.receive(NOW, read).expect("in order");
+            while let Some(event) = self.client.poll_event() {
+                let ClientEvent::Upstream { token, .. } = event else {
+                    panic!("{event:?}");
+                };
+                self.tokens.push(token);
+            }
+        }
+        assert_eq!(self.tokens.len(), WINDOW);
     }
 }
 
@@ -129,21 +161,22 @@ pub struct Sends {
     client: ClientConnection,
     server: ServerConnection,
     out: BytesMut,
-    sent: Vec<u8>,
+    windows: Windows,
+    window: Range<usize>,
     run: usize,
 }
 
 impl Sends {
     pub fn new(corpus: &Corpus) -> Self {
-        let mut config = client_config();
-        config.window = corpus.samples.len();
-        let (client, server) = pair(config);
+        let (client, server) = pair(client_config());
+        let mut windows = Windows::of(corpus);
         Self {
             messages: messages(&corpus.samples, 0),
             client,
             server,
             out: BytesMut::new(),
-            sent: Vec::new(),
+            window: windows.next(),
+            windows,
             run: 0,
         }
     }
@@ -162,34 +195,56 @@ fn messages(samples: &[Sample], run: usize) -> Vec<(Downstream, MessageId)> {
 
 impl Job for Sends {
     fn run(&mut self) -> usize {
-        self.sent.clear();
-        for some in self.messages.chunks(10) {
+        let mut written = 0;
+        for some in self.messages[self.window.clone()].chunks(10) {
             for (message, id) in some {
                 let message = message.encode(id).expect("valid");
                 let permit = self.client.reserve().expect("a place");
                 permit.send(message).expect("a new id");
             }
             while self.client.poll_transmit(NOW, &mut self.out) {
-                // What a socket would take.
-                self.sent.extend_from_slice(&self.out);
+                written += std::hint::black_box(&self.out).len();
                 self.out.clear();
             }
         }
-        self.sent.len()
+        written
     }
 
     fn tidy(&mut self) {
-        // In pieces: the endpoint reads no further when a window waits.
-        for read in self.sent.chunks(8 * 1024) {
-            answer(&mut self.server, read, &mut self.out);
-            self.client.receive(NOW, &self.out).expect("in order");
-            self.out.clear();
+        for (message, id) in &self.messages[self.window.clone()] {
+            let message = message.encode(id).expect("valid");
+            answer(&mut self.server, message.stanza(), &mut self.out);
         }
+        self.client.receive(NOW, &self.out).expect("in order");
+        self.out.clear();
         while self.client.poll_event().is_some() {}
+        self.window = self.windows.next();
         self.run += 1;
-        for (number, (_, id)) in self.messages.iter_mut().enumerate() {
+        for (number, (_, id)) in self.messages[self.window.clone()].iter_mut().enumerate() {
             *id = MessageId::from(format!("{}-{number:012}", self.run));
         }
+    }
+}
+
+/// As many messages as are in flight at once, round and round the corpus.
+struct Windows {
+    next: usize,
+    messages: usize,
+}
+
+impl Windows {
+    fn of(corpus: &Corpus) -> Self {
+        assert!(corpus.samples.len().is_multiple_of(WINDOW));
+        Self {
+            next: 0,
+            messages: corpus.samples.len(),
+        }
+    }
+
+    fn next(&mut self) -> Range<usize> {
+        let start = self.next;
+        self.next = (start + WINDOW) % self.messages;
+        start..start + WINDOW
     }
 }
 
