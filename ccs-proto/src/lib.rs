@@ -82,6 +82,7 @@ pub mod hub;
 mod key;
 mod ledger;
 pub mod message;
+mod plain;
 mod server;
 pub mod session;
 mod tap;

@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 
 use super::chars::{is_control, is_noncharacter};
+use crate::plain::is_plain;
 
 /// Appends character data. Quotes are left alone, they mean nothing between tags.
 ///
@@ -20,6 +21,9 @@ pub fn push_text(out: &mut BytesMut, text: &str) {
 
 /// Appends an attribute value, to stand between double quotes, which are not written here.
 pub fn push_attribute(out: &mut BytesMut, value: &str) {
+    if is_plain(value) {
+        return out.extend_from_slice(value.as_bytes());
+    }
     push_escaped(out, value, |byte| match byte {
         b'&' => Some("&amp;"),
         b'<' => Some("&lt;"),
@@ -34,13 +38,6 @@ pub fn push_attribute(out: &mut BytesMut, value: &str) {
 
 fn push_escaped(out: &mut BytesMut, text: &str, escape: impl Fn(u8) -> Option<&'static str>) {
     let bytes = text.as_bytes();
-    // Nearly every text needs nothing. Without an early exit this loop becomes vector code. 0xef begins U+FFFE, and
-    // much that is harmless.
-    let suspect = |byte: u8| byte == 0xef || is_control(byte) || escape(byte).is_some();
-    if !bytes.iter().fold(false, |any, &byte| any | suspect(byte)) {
-        out.extend_from_slice(bytes);
-        return;
-    }
     let mut from = 0;
     for (at, &byte) in bytes.iter().enumerate() {
         let (written, length) = match escape(byte) {
