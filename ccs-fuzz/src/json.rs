@@ -79,7 +79,7 @@ fn sent_on(id: &MessageId, message: &Downstream) {
         );
         return;
     };
-    let body = body_of(once.stanza());
+    let body = body_of(&once.stanza());
     let again = match FromAppServer::parse(&Text::from(body), Tolerance::Nothing) {
         Ok(FromAppServer::Downstream {
             message_id,

@@ -126,6 +126,9 @@ impl<T> Line<T> {
         let index = usize::try_from(place.saturating_sub(*first)).unwrap_or(usize::MAX);
         match self.entries.get(index) {
             Some((found, _)) if *found == place => index,
+            None if self.entries.back().is_some_and(|(last, _)| *last < place) => {
+                self.entries.len()
+            }
             _ => self.entries.partition_point(|(found, _)| *found < place),
         }
     }

@@ -53,7 +53,7 @@ impl Downstream {
     #[must_use]
     pub fn to(token: impl Into<RegistrationToken>) -> Self {
         let token = token.into();
-        Self::new(match Target::from_to(Text::from(token.as_str())) {
+        Self::new(match Target::from_to(token.text().clone()) {
             Ok(Target::Topic(topic)) => Target::Topic(topic),
             // A wrong topic name is refused when the message is sent.
             _ => Target::Token(token),

@@ -36,7 +36,7 @@ fn a_payload_that_was_received_can_be_sent_on() {
         .with_data(data)
         .encode(&"m".into())
         .unwrap();
-    let stanza = std::str::from_utf8(echo.stanza()).unwrap();
+    let stanza = String::from_utf8(echo.stanza().to_vec()).unwrap();
     assert!(
         stanza.contains(r#"{"a":"x \u003c y \u0026\u0026 z\uffff"}"#),
         "{stanza}"

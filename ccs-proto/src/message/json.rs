@@ -89,6 +89,11 @@ impl<'a, B: BufMut> Object<'a, B> {
         Self { out, any: false }
     }
 
+    /// An object of which some members are written already.
+    pub(super) fn go_on(out: &'a mut B) -> Self {
+        Self { out, any: true }
+    }
+
     /// The name must need no escape.
     fn name(&mut self, name: &str) {
         if std::mem::replace(&mut self.any, true) {

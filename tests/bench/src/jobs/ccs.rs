@@ -213,7 +213,7 @@ impl Job for Sends {
     fn tidy(&mut self) {
         for (message, id) in &self.messages[self.window.clone()] {
             let message = message.encode(id).expect("valid");
-            answer(&mut self.server, message.stanza(), &mut self.out);
+            answer(&mut self.server, &message.stanza(), &mut self.out);
         }
         self.client.receive(NOW, &self.out).expect("in order");
         self.out.clear();
