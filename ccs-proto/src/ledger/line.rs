@@ -57,9 +57,14 @@ impl<T> Line<T> {
 
     /// The place of the first entry that is not before this place, or of the next one to come. Walks over gaps.
     pub(super) fn first_from(&self, place: u64) -> u64 {
-        let mut entries = self.entries.range(self.lower_bound(place)..);
-        let found = entries.find(|(_, entry)| entry.is_some());
-        found.map_or(self.next, |(place, _)| *place)
+        let mut index = self.lower_bound(place);
+        while let Some((place, entry)) = self.entries.get(index) {
+            if entry.is_some() {
+                return *place;
+            }
+            index = index.saturating_add(1);
+        }
+        self.next
     }
 
     /// The same behind this place.

@@ -107,10 +107,12 @@ impl<K: Ord + Clone, T> Window<K, T> {
     /// The oldest queued message, which counts as in flight from now on.
     pub fn hand_out(&mut self, now: Time) -> Option<&T> {
         let place = self.unsent;
-        self.messages.get_mut(place)?.sent = Some(now);
+        // Of an empty queue there is no first, and what is behind it is the same.
         self.unsent = self.messages.after(place);
+        let oldest = self.messages.get_mut(place)?;
+        oldest.sent = Some(now);
         self.queued = self.queued.saturating_sub(1);
-        Some(&self.messages.get(place)?.message)
+        Some(&oldest.message)
     }
 
     /// Ends the message in flight with this key and frees its place. `None`, and nothing freed, when there is none:

@@ -85,7 +85,7 @@ impl Data {
         json.push(b':');
         push_string(&mut json, value.as_ref());
         json.push(b'}');
-        Self::written(json, known)
+        Self::written(string(json), known)
     }
 
     /// A JSON object as it is.
@@ -130,9 +130,9 @@ impl Data {
         }
     }
 
-    fn written(json: Vec<u8>, known: Known) -> Self {
+    fn written(json: String, known: Known) -> Self {
         Self {
-            json: text_of(json),
+            json: Text::from(json),
             known,
         }
     }
@@ -204,10 +204,10 @@ impl Data {
     }
 
     /// The JSON text as it is sent: XML needs no reference in it.
-    pub(super) fn to_written(&self) -> Text {
+    pub(super) fn for_wire(&self) -> Cow<'_, str> {
         match self.known {
-            Known::Clean { .. } => self.json.clone(),
-            Known::Nothing => text_of(for_xml(self.as_json())),
+            Known::Clean { .. } => Cow::Borrowed(self.as_json()),
+            Known::Nothing => Cow::Owned(for_xml(self.as_json())),
         }
     }
 
@@ -256,7 +256,7 @@ impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Data {
             push_string(&mut json, value.as_ref());
         }
         json.push(b'}');
-        Self::written(json, known)
+        Self::written(string(json), known)
     }
 }
 
@@ -267,15 +267,15 @@ impl fmt::Debug for Data {
 }
 
 /// JSON text in which XML needs no reference.
-fn for_xml(json: &str) -> Vec<u8> {
+fn for_xml(json: &str) -> String {
     let mut written = Vec::with_capacity(json.len());
     push_json(&mut written, json);
-    written
+    string(written)
 }
 
 // Put together from strings, so it is one.
-fn text_of(json: Vec<u8>) -> Text {
-    Text::from(String::from_utf8(json).unwrap_or_default())
+fn string(written: Vec<u8>) -> String {
+    String::from_utf8(written).unwrap_or_default()
 }
 
 fn is_reserved(key: &str) -> bool {
@@ -398,10 +398,10 @@ mod tests {
     fn what_came_as_it_is_goes_out_as_xml_wants_it() {
         let received = Data::from_part(r#"{"a":"<&>"}"#.into());
         let escaped = r#"{"a":"\u003c\u0026\u003e"}"#;
-        assert_eq!(received.to_written(), escaped);
-        assert_eq!(Data::new().with("a", "<&>").to_written(), escaped);
+        assert_eq!(received.for_wire(), escaped);
+        assert_eq!(Data::new().with("a", "<&>").for_wire(), escaped);
         assert_eq!(
-            received.with("b", "<").to_written(),
+            received.with("b", "<").for_wire(),
             r#"{"a":"\u003c\u0026\u003e","b":"\u003c"}"#
         );
     }

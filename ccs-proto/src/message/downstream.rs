@@ -22,7 +22,7 @@ use crate::text::Text;
 ///     .data("action", "NEWS")
 ///     .time_to_live(Duration::from_secs(600))
 ///     .receipt_requested(true);
-/// let encoded = message.encode(&"m-1".into())?;
+/// let encoded = message.encode("m-1")?;
 /// assert!(encoded.stanza().ends_with(b"}</gcm></message>"));
 /// # Ok::<(), ccs_proto::message::InvalidMessage>(())
 /// ```

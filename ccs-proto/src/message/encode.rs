@@ -1,5 +1,6 @@
 //! A downstream message checked and written, once for as often as it is sent.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +13,6 @@ use super::ids::MessageId;
 use super::json::{Object, push_in_string};
 use super::limits::{self, InvalidMessage, MAX_COLLAPSE_KEY, MAX_NOTIFICATION, MAX_STANZA};
 use super::target::Target;
-use crate::text::Text;
 
 /// Bytes that a stanza has beside target, ids and payload, mostly.
 const FRAME: usize = 192;
@@ -23,18 +23,23 @@ impl Downstream {
     ///
     /// # Errors
     /// The first rule that it breaks, with the field, its size and the limit.
-    pub fn encode(&self, id: &MessageId) -> Result<EncodedDownstream, InvalidMessage> {
-        self.check(id)?;
+    pub fn encode(self, id: impl Into<MessageId>) -> Result<EncodedDownstream, InvalidMessage> {
+        let id = id.into();
+        self.check(&id)?;
         let ids = id.as_str().len().saturating_mul(2);
         let size = self.target.as_str().len().saturating_add(ids);
         let mut frame = Vec::with_capacity(size.saturating_add(FRAME));
-        let data_at = envelope::push_downstream(&mut frame, self, id);
+        let data_at = envelope::push_downstream(&mut frame, &self, &id);
+        let escaped = match self.data.as_ref().map(Data::for_wire) {
+            Some(Cow::Owned(escaped)) => Some(escaped),
+            _ => None,
+        };
         let encoded = EncodedDownstream(Arc::new(Encoded {
-            id: id.clone(),
+            id,
             frame,
             data_at,
-            data: self.data.as_ref().map(Data::to_written),
-            message: self.clone(),
+            escaped,
+            message: self,
         }));
         limits::check_size("message", encoded.stanza_len(), MAX_STANZA)?;
         Ok(encoded)
@@ -95,7 +100,8 @@ struct Encoded {
     frame: Vec<u8>,
     /// Where the payload belongs in it.
     data_at: usize,
-    data: Option<Text>,
+    /// The payload, where it is not sent as it is in the message.
+    escaped: Option<String>,
     message: Downstream,
 }
 
@@ -132,7 +138,10 @@ impl EncodedDownstream {
     }
 
     fn data(&self) -> &str {
-        self.0.data.as_deref().unwrap_or_default()
+        match &self.0.escaped {
+            Some(escaped) => escaped,
+            None => self.0.message.payload().map_or("", Data::as_json),
+        }
     }
 
     /// The message.
@@ -160,7 +169,7 @@ mod tests {
     use super::*;
 
     fn check(message: Downstream) -> Result<(), InvalidMessage> {
-        message.encode(&"m-1".into()).map(|_| ())
+        message.encode("m-1").map(|_| ())
     }
 
     #[test]
@@ -185,12 +194,12 @@ mod tests {
     fn an_id_may_fill_its_limit_and_not_more() {
         let message = Downstream::to("T");
         let id = |bytes| MessageId::from("x".repeat(bytes));
-        assert!(message.encode(&id(MAX_MESSAGE_ID)).is_ok());
+        assert!(message.clone().encode(id(MAX_MESSAGE_ID)).is_ok());
         assert_eq!(
-            message.encode(&id(0)),
+            message.clone().encode(id(0)),
             Err(InvalidMessage::Empty("message_id"))
         );
-        let too_long = message.encode(&id(MAX_MESSAGE_ID + 1)).unwrap_err();
+        let too_long = message.encode(id(MAX_MESSAGE_ID + 1)).unwrap_err();
         assert_eq!(
             too_long.to_string(),
             "message_id has 257 bytes and may have 256"
@@ -264,7 +273,7 @@ mod tests {
             .time_to_live(Duration::from_secs(600))
             .delay_while_idle(true)
             .receipt_requested(true);
-        let encoded = message.encode(&"m-1366082849205".into()).unwrap();
+        let encoded = message.encode("m-1366082849205").unwrap();
         assert_eq!(
             encoded.stanza(),
             "<message id=\"m-1366082849205\"><gcm xmlns=\"google:mobile:data\">\
@@ -272,7 +281,7 @@ mod tests {
              \"time_to_live\":600,\"delivery_receipt_requested\":true,\"data\":{\"hello\":\"world\"}}\
              </gcm></message>"
         );
-        let tickle = Downstream::to("T").encode(&"<&\0".into()).unwrap();
+        let tickle = Downstream::to("T").encode("<&\0").unwrap();
         assert_eq!(
             tickle.stanza(),
             "<message id=\"\"><gcm xmlns=\"google:mobile:data\">\
