@@ -23,7 +23,9 @@ const GCM_CLOSE: &[u8] = b"</gcm></message>";
 /// cannot carry the id, none, and the echoed body tells. The payload is left out; where it belongs is returned.
 pub(super) fn push_downstream(out: &mut Vec<u8>, message: &Downstream, id: &MessageId) -> usize {
     out.extend_from_slice(b"<message id=\"");
-    if is_plain(id.as_str()) || find_illegal(id.as_str()).is_none() {
+    if is_plain(id.as_str()) {
+        out.extend_from_slice(id.as_str().as_bytes());
+    } else if find_illegal(id.as_str()).is_none() {
         push_attribute(out, id.as_str());
     }
     out.extend_from_slice(b"\">");
