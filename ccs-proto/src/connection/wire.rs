@@ -131,7 +131,7 @@ impl Wire {
     /// The next thing in `input`, which is advanced past it. `None` when the input is used up.
     pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Received>, ConnectionError> {
         loop {
-            let frame = match self.framer.next(input, self.reader.known()) {
+            let frame = match self.framer.next(input, self.reader.wrapping()) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => {
                     // Between reads most connections idle.

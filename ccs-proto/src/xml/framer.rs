@@ -206,8 +206,8 @@ impl Framer {
         let Phase::Stream { brackets } = &mut self.phase else {
             return None;
         };
-        let (text, length) = known.split(input)?;
-        if length > self.limits.stanza || has_control(text) {
+        let (element, length) = known.split(input)?;
+        if length > self.limits.stanza || has_control(element.text) {
             return None;
         }
         let (element, rest) = input.split_at_checked(length)?;

@@ -13,7 +13,7 @@ use super::chars::{find_illegal, is_white_space};
 use super::tag::{self, Ns, Tag, at_most};
 use super::unescape::{self, Run};
 use super::work::looked_at;
-use super::wrapping::Wrapping;
+use super::wrapping::{Known, Wrapping};
 
 const ELEMENT: &str = "bytes of an element";
 const TEXT: &str = "bytes of text";
@@ -123,25 +123,27 @@ impl Reader {
 
     /// The tags that were [remembered](Cursor::remember), for the framer.
     #[must_use]
-    pub fn known(&self) -> &Wrapping {
+    pub fn wrapping(&self) -> &Wrapping {
         &self.known
     }
 
-    /// The text of one whole element, if its tags are those that were [remembered](Cursor::remember). All characters of the
-    /// text are checked here.
-    pub fn known_text<'a>(&'a mut self, element: &'a [u8]) -> Result<Option<&'a str>, XmlError> {
-        let Some((raw, length)) = self.known.split(element) else {
+    /// What differs in one whole element, if its tags are those that were [remembered](Cursor::remember). All characters of
+    /// the text are checked here, and it is as it is meant.
+    pub fn known<'a>(&'a mut self, element: &'a [u8]) -> Result<Option<Known<'a, str>>, XmlError> {
+        let Some((known, length)) = self.known.split(element) else {
             return Ok(None);
         };
-        if length != element.len() {
+        if length != element.len() || known.value.len() > self.limits.attribute_value {
             return Ok(None);
         }
         at_most(length, self.limits.stanza, ELEMENT)?;
-        at_most(raw.len(), self.limits.text, TEXT)?;
-        match Run::Text.read(raw, &mut self.copy) {
-            Ok(text) => check(text).map(Some),
+        at_most(known.text.len(), self.limits.text, TEXT)?;
+        // ASCII is.
+        let value = std::str::from_utf8(known.value).map_err(|_| UnsupportedEncoding)?;
+        match Run::Text.read(known.text, &mut self.copy) {
+            Ok(text) => check(text).map(|text| Some(Known { value, text })),
             // A wrong character is the first thing that a cursor would find.
-            Err(error) => check(raw).and(Err(error)),
+            Err(error) => check(known.text).and(Err(error)),
         }
     }
 
@@ -237,12 +239,20 @@ impl<'a> Cursor<'_, 'a> {
         result
     }
 
-    /// After the end of an element: remembers its tags, if its text was one run. The caller knows what to make of another
-    /// one of the same tags, which then needs no cursor ([`Reader::known_text`]).
-    pub fn remember(self) {
-        if let (State::Done, Texts::Run(text)) = (self.state, self.text) {
-            self.reader.known.remember(self.element.as_bytes(), text);
-        }
+    /// After the end of an element: remembers its tags, if its text was one run. In another one of the same tags `value`, that of
+    /// an attribute of this one, may differ. The caller knows what to make of such an element, which then needs no cursor
+    /// ([`Reader::known`]).
+    pub fn remember(self, value: Option<&str>) {
+        let (State::Done, Texts::Run(text)) = (self.state, self.text) else {
+            return;
+        };
+        // A value that is no part of the element was not written as it is meant.
+        let value = match value.map(|value| part_of(self.element, value)) {
+            Some(None) => return,
+            part => part.flatten(),
+        };
+        let element = self.element.as_bytes();
+        self.reader.known.remember(element, value, text);
     }
 
     fn advance(&mut self) -> Result<Option<Raw<'a>>, XmlError> {
@@ -358,6 +368,15 @@ impl<'a> Cursor<'_, 'a> {
     fn pass(&mut self, bytes: usize) {
         self.position = self.position.saturating_add(bytes);
     }
+}
+
+// Where a part of a text stands in it.
+fn part_of(text: &str, part: &str) -> Option<Range<usize>> {
+    let start = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+    let range = start..start.wrapping_add(part.len());
+    text.get(range.clone())
+        .is_some_and(|found| std::ptr::eq(found, part))
+        .then_some(range)
 }
 
 fn check(bytes: &[u8]) -> Result<&str, XmlError> {
