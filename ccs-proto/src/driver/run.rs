@@ -34,11 +34,11 @@ pub struct Driver<T, R, M: Machine> {
 }
 
 impl<T: Transport, R: Timer, M: Machine> Driver<T, R, M> {
-    pub(super) fn new(shared: Arc<Shared<M>>, transport: T, timer: R) -> Self {
+    pub(super) fn new(shared: Arc<Shared<M>>, transport: T, alarm: Alarm<R>) -> Self {
         Self {
             shared,
             pump: Pump::new(transport),
-            alarm: Alarm::new(timer),
+            alarm,
             closing_until: None,
             done: false,
         }
