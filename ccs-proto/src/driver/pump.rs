@@ -31,6 +31,14 @@ pub(super) trait Bytes {
     fn is_secret(&self) -> bool;
 }
 
+/// What came of a turn.
+pub(super) struct Turn {
+    /// Something was read or written.
+    pub(super) moved: bool,
+    /// There may be more to read; otherwise the transport wakes the task when there is.
+    pub(super) more: bool,
+}
+
 pub(super) struct Pump<T> {
     transport: T,
     write: BytesMut,
@@ -55,14 +63,25 @@ impl<T: Transport> Pump<T> {
         }
     }
 
-    /// Whether anything was read.
-    pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> bool {
+    /// Reads what is there, then writes what that brought about and what else there is.
+    pub(super) fn turn(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> Turn {
+        let (read, drained) = self.read(cx, now, bytes);
+        let wrote = self.write(cx, now, bytes);
+        Turn {
+            moved: read || wrote,
+            // What was written may be what lets the connection read on.
+            more: !drained && bytes.wants_input(),
+        }
+    }
+
+    /// Whether anything was read, and whether that was all, so that the transport wakes the task when there is more.
+    fn read(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> (bool, bool) {
         let mut progress = false;
         // On the stack: in the connection it would be half of what an idle one weighs.
         let mut buffer = [0; READ_BYTES];
         for _ in 0..READS {
             if self.eof || !bytes.wants_input() {
-                break;
+                return (progress, self.eof);
             }
             match self.transport.poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(0)) => self.end_of_input(now, bytes),
@@ -80,11 +99,11 @@ impl<T: Transport> Pump<T> {
                     }
                 }
                 Poll::Ready(Err(error)) => self.fail(now, &error, bytes),
-                Poll::Pending => break,
+                Poll::Pending => return (progress, true),
             }
             progress = true;
         }
-        progress
+        (progress, self.eof)
     }
 
     fn end_of_input(&mut self, now: Time, bytes: &impl Bytes) {
@@ -93,7 +112,7 @@ impl<T: Transport> Pump<T> {
     }
 
     /// Whether anything was written. Flushes once nothing is left to write.
-    pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> bool {
+    fn write(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> bool {
         let mut progress = false;
         while self.fill(now, bytes) {
             let rest = self.write.get(self.written..).unwrap_or_default();

@@ -125,8 +125,8 @@ impl<R: Runtime> ServiceDriver<R> {
                 shared: &self.shared,
                 connection: *id,
             };
-            progress |= pump.read(cx, now, &line);
-            progress |= pump.write(cx, now, &line);
+            // What one of them read may be for another to write.
+            progress |= pump.turn(cx, now, &line).moved;
         }
         progress
     }
