@@ -15,10 +15,11 @@ mod tables;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use app_servers::AppServer;
+use app_servers::APP_SERVERS;
 use ccs_bench::corpus::{Corpus, Quotes, Size};
-use ccs_bench::loopback::child::{PEER, Setup};
-use endpoints::Endpoint;
+use ccs_bench::loopback::child::PEER;
+use ccs_bench::loopback::program::Program;
+use endpoints::ENDPOINTS;
 use run::Bench;
 
 fn main() -> ExitCode {
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     while let Some(argument) = arguments.next() {
         let number = |argument: Option<String>| argument?.parse().ok().filter(|n| *n > 0);
         match argument.as_str() {
-            PEER => return be(arguments.next()),
+            PEER => return Program::be(arguments.next(), APP_SERVERS.iter().chain(ENDPOINTS)),
             "--json" => json = true,
             "--svg" => match arguments.next() {
                 Some(path) => folder = Some(PathBuf::from(path)),
@@ -68,17 +69,4 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     eprintln!("usage: end_to_end [--rounds N] [--size BYTES] [--json] [--svg FOLDER]");
     ExitCode::from(2)
-}
-
-/// The process of a peer, started by another of these.
-fn be(name: Option<String>) -> ExitCode {
-    let name = name.unwrap_or_default();
-    if let Some(app_server) = AppServer::ALL.iter().find(|peer| peer.name() == name) {
-        app_server.be(Setup::read());
-    } else if let Some(endpoint) = Endpoint::ALL.into_iter().find(|peer| peer.name() == name) {
-        endpoint.be(Setup::read());
-    } else {
-        return usage();
-    }
-    ExitCode::SUCCESS
 }
