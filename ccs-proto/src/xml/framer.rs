@@ -2,11 +2,13 @@
 
 use memchr::memchr;
 
-use super::XmlError::{self, NotWellFormed, Restricted, TooLarge};
-use super::chars::{is_control, is_white_space};
+use super::XmlError::{self, NotWellFormed, TooLarge};
+use super::chars::{has_control, is_white_space};
 use super::held::Held;
 use super::scanner::{Place, Scanner, Unit};
+use super::stray::{take_run, take_stray};
 use super::work::looked_at;
+use super::wrapping::Wrapping;
 use super::{XmlLimits, declaration};
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -98,16 +100,17 @@ impl Framer {
     }
 
     /// The next frame, moving `input` past the bytes that were used; `None` when all were. After an error it always
-    /// gives that error.
+    /// gives that error. Which tags are known makes no difference but to the time it takes.
     pub fn next<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i [u8],
+        known: &Wrapping,
     ) -> Result<Option<Frame<'a>>, XmlError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         self.release();
-        match self.advance(input) {
+        match self.advance(input, known) {
             Ok(None) => Ok(None),
             Ok(Some(Found::Frame(frame))) => Ok(Some(frame)),
             Ok(Some(Found::Buffered { header })) => {
@@ -154,9 +157,16 @@ impl Framer {
         }
     }
 
-    fn advance<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Found<'a>>, XmlError> {
+    fn advance<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+        known: &Wrapping,
+    ) -> Result<Option<Found<'a>>, XmlError> {
         while let Some(&first) = input.first() {
             if !self.mid_unit {
+                if let Some(element) = self.take_known(input, known) {
+                    return Ok(Some(Found::Frame(Frame::Element(element))));
+                }
                 if let Some(frame) = self.between(first, input)? {
                     return Ok(Some(Found::Frame(frame)));
                 }
@@ -189,6 +199,22 @@ impl Framer {
             }
         }
         Ok(None)
+    }
+
+    // Takes an element of known tags that lies whole in the input. One that breaks a rule is left to the scanner, which
+    // says so.
+    fn take_known<'a>(&mut self, input: &mut &'a [u8], known: &Wrapping) -> Option<&'a [u8]> {
+        let Phase::Stream { brackets } = &mut self.phase else {
+            return None;
+        };
+        let (element, length) = known.split(input)?;
+        if length > self.limits.stanza || has_control(element.text) {
+            return None;
+        }
+        let (element, rest) = input.split_at_checked(length)?;
+        *brackets = 0;
+        *input = rest;
+        Some(element)
     }
 
     // Takes what stands outside of markup, or begins a unit.
@@ -337,51 +363,6 @@ fn continue_mark(seen: usize, byte: u8) -> Result<Option<usize>, XmlError> {
     }
     let seen = seen.saturating_add(1);
     Ok((seen < BYTE_ORDER_MARK.len()).then_some(seen))
-}
-
-// The number of bytes at the start of the input that are of one kind, which are taken from it.
-fn take_run(input: &mut &[u8], belongs: impl Fn(u8) -> bool) -> usize {
-    let end = input.iter().position(|&byte| !belongs(byte));
-    let (run, rest) = input.split_at(end.unwrap_or(input.len()));
-    *input = rest;
-    looked_at(run.len());
-    run.len()
-}
-
-// Text between elements is nobody's data, so it is held to a simple rule that needs no memory: ASCII without
-// references. This refuses a byte order mark and broken UTF-8 here as well (`docs/protocol.md` §12 #49).
-//
-// What is good before an offence is a frame of its own, as it would be if it had come alone.
-fn take_stray(input: &mut &[u8], brackets: &mut u8) -> Result<usize, XmlError> {
-    let mut length: usize = 0;
-    while let Some((&byte, rest)) = input.split_first() {
-        let offence = match byte {
-            b'<' => return Ok(length),
-            b']' => {
-                *brackets = brackets.saturating_add(1).min(2);
-                None
-            }
-            b'>' if *brackets == 2 => Some(NotWellFormed("`]]>` in text")),
-            b'&' => Some(Restricted("a reference between elements")),
-            byte if is_white_space(byte) => return Ok(length),
-            byte if is_control(byte) => Some(NotWellFormed("a control character")),
-            byte if !byte.is_ascii() => {
-                Some(NotWellFormed("text between elements that is not ASCII"))
-            }
-            _ => {
-                *brackets = 0;
-                None
-            }
-        };
-        match offence {
-            Some(error) if length == 0 => return Err(error),
-            Some(_) => return Ok(length),
-            None => {}
-        }
-        length = length.saturating_add(1);
-        *input = rest;
-    }
-    Ok(length)
 }
 
 // The name in a tag that the scanner found whole, `skip` bytes after its beginning.

@@ -1,7 +1,5 @@
 //! The `<message>` stanza around the CCS JSON (`docs/protocol.md` §3.1, §5.3).
 
-use std::borrow::Cow;
-
 use super::read_error;
 use crate::text::Text;
 use crate::xml::XmlError;
@@ -34,10 +32,7 @@ pub(crate) struct ErrorElement {
 
 impl MessageStanza {
     pub(super) fn read(tag: &Tag<'_>, cursor: &mut Cursor<'_, '_>) -> Result<Self, XmlError> {
-        let id = tag
-            .attribute("id")
-            .filter(|id| !id.is_empty())
-            .map(Text::from);
+        let id = id_of(tag.attribute("id"));
         let is_error = tag.attribute("type") == Some("error");
         let mut gcm = Gcm::Missing;
         let mut error = None;
@@ -49,9 +44,6 @@ impl MessageStanza {
                         Gcm::Missing => Gcm::One(Text::from(&*body)),
                         Gcm::One(_) | Gcm::Several => Gcm::Several,
                     };
-                    if let Cow::Owned(body) = body {
-                        cursor.reuse(body);
-                    }
                 }
                 Item::Start(tag) if tag.is(Ns::Client, "error") => {
                     let code = tag.attribute("code").and_then(|code| code.parse().ok());
@@ -80,4 +72,23 @@ impl MessageStanza {
             error: error.filter(|_| is_error),
         })
     }
+
+    /// A stanza that is nothing but an id and a body.
+    pub(super) fn plain(id: &str, body: &str) -> Self {
+        Self {
+            id: id_of(Some(id)),
+            gcm: Gcm::One(Text::from(body)),
+            error: None,
+        }
+    }
+
+    /// Whether it is one of those, and all of its text the body.
+    pub(super) fn is_plain(&self) -> bool {
+        let has_body = matches!(&self.gcm, Gcm::One(body) if !body.is_empty());
+        has_body && self.error.is_none()
+    }
+}
+
+fn id_of(attribute: Option<&str>) -> Option<Text> {
+    attribute.filter(|id| !id.is_empty()).map(Text::from)
 }
