@@ -3,9 +3,11 @@
 //!
 //! `cargo run --release --manifest-path tests/bench/Cargo.toml --bin end_to_end -- [--rounds N] [--size BYTES] [--json] [--svg FOLDER]`
 //!
+//! With `--calls` only the system calls of this project are counted, by strace, and it fails when a message takes too many.
 //! Words go to stderr, tables to stdout; with `--json` there are lines of JSON instead. `--svg` writes pictures, too.
 
 mod app_servers;
+mod calls;
 mod endpoints;
 mod picture;
 mod rounds;
@@ -25,10 +27,12 @@ use run::Bench;
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (mut rounds, mut size, mut json, mut folder) = (5, 1_000, false, None);
+    let mut calls = false;
     while let Some(argument) = arguments.next() {
         let number = |argument: Option<String>| argument?.parse().ok().filter(|n| *n > 0);
         match argument.as_str() {
             PEER => return Program::be(arguments.next(), APP_SERVERS.iter().chain(ENDPOINTS)),
+            "--calls" => calls = true,
             "--json" => json = true,
             "--svg" => match arguments.next() {
                 Some(path) => folder = Some(PathBuf::from(path)),
@@ -46,6 +50,15 @@ fn main() -> ExitCode {
         }
     }
     let bench = Bench::new(size, Corpus::new(Size(size), Quotes::Raw));
+    if calls {
+        return match calls::check(&bench) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let results = match rounds::run(&bench, rounds) {
         Ok(results) => results,
         Err(error) => {
@@ -67,6 +80,6 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: end_to_end [--rounds N] [--size BYTES] [--json] [--svg FOLDER]");
+    eprintln!("usage: end_to_end [--rounds N] [--size BYTES] [--json] [--svg FOLDER], or --calls");
     ExitCode::from(2)
 }

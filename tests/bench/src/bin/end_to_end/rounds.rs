@@ -54,7 +54,7 @@ pub struct Results {
     pub paced: Vec<Paced>,
 }
 
-const DIRECTIONS: [Direction; 2] = [Direction::Up, Direction::Down];
+pub const DIRECTIONS: [Direction; 2] = [Direction::Up, Direction::Down];
 
 pub fn run(bench: &Bench, rounds: usize) -> io::Result<Results> {
     let mut results = Results::default();
@@ -135,7 +135,7 @@ fn sum_up(
 
 /// Counted in runs of their own, since counting makes everything slow; what the login takes is left out. `None` without
 /// strace.
-fn system_calls(bench: &Bench, peer: &Program, direction: Direction) -> Option<f64> {
+pub fn system_calls(bench: &Bench, peer: &Program, direction: Direction) -> Option<f64> {
     const FEW: u64 = 2_000;
     const MANY: u64 = 12_000;
     show(1, 1, &format!("{}, strace", peer.name), direction);
