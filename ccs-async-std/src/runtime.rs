@@ -4,11 +4,10 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::task::{Context, Poll, ready};
 
 use async_io::Async;
-use async_net::TcpStream;
 use ccs_proto::driver::{BACKLOG, Runtime, Transport};
 use ccs_tls::{Connect, Identity, Trust};
 use futures_rustls::{TlsAcceptor, TlsConnector};
@@ -49,7 +48,7 @@ impl<S: Spawn> Runtime for AsyncIo<S> {
     type Trust = Trust;
     type Verifier = Connect;
     type Identity = Identity;
-    type Socket = TcpStream;
+    type Socket = Async<TcpStream>;
     type Listener = Async<TcpListener>;
     type Transport = Box<dyn Transport + Send>;
     type Timer = IoTimer;
@@ -70,13 +69,21 @@ impl<S: Spawn> Runtime for AsyncIo<S> {
         trust.connect(name).ok()
     }
 
-    async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect((host, port)).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+    async fn dial(host: &str, port: u16) -> io::Result<Async<TcpStream>> {
+        let mut last = io::ErrorKind::AddrNotAvailable.into();
+        for address in async_net::resolve((host, port)).await? {
+            match Async::<TcpStream>::connect(address).await {
+                Ok(stream) => {
+                    stream.get_ref().set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
-    async fn secure(socket: TcpStream, verifier: Connect) -> io::Result<Self::Transport> {
+    async fn secure(socket: Async<TcpStream>, verifier: Connect) -> io::Result<Self::Transport> {
         let Connect { config, name } = verifier;
         let stream = TlsConnector::from(config).connect(name, socket).await?;
         Ok(Box::new(IoTransport::new(stream)))
@@ -100,12 +107,11 @@ impl<S: Spawn> Runtime for AsyncIo<S> {
     fn poll_accept(
         listener: &mut Async<TcpListener>,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+    ) -> Poll<io::Result<(Async<TcpStream>, SocketAddr)>> {
         loop {
             match listener.get_ref().accept() {
                 Ok((stream, address)) => {
-                    let stream = TcpStream::from(Async::new(stream)?);
-                    return Poll::Ready(Ok((stream, address)));
+                    return Poll::Ready(Ok((Async::new(stream)?, address)));
                 }
                 // Only now, so that what came meanwhile is not waited for.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -116,8 +122,8 @@ impl<S: Spawn> Runtime for AsyncIo<S> {
         }
     }
 
-    async fn accept(socket: TcpStream, identity: &Identity) -> io::Result<Self::Transport> {
-        socket.set_nodelay(true)?;
+    async fn accept(socket: Async<TcpStream>, identity: &Identity) -> io::Result<Self::Transport> {
+        socket.get_ref().set_nodelay(true)?;
         let stream = TlsAcceptor::from(identity.accept()).accept(socket).await?;
         Ok(Box::new(IoTransport::new(stream)))
     }

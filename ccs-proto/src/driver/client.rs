@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::alarm::Alarm;
 use super::answer::{Answer, SendError, Slot};
 use super::broadcast::Broadcast;
 use super::client_machine::ClientMachine;
@@ -28,7 +29,17 @@ pub fn client<T: Transport, R: Timer>(
     timer: R,
     id_prefix: impl Into<String>,
 ) -> (Client, Incoming, Driver<T, R, ClientMachine>) {
-    let shared = Shared::new(ClientMachine::new(connection, id_prefix.into()));
+    client_with(connection, transport, Alarm::new(timer), id_prefix.into())
+}
+
+/// The same with an alarm that is in use already.
+pub(super) fn client_with<T: Transport, R: Timer>(
+    connection: ClientConnection,
+    transport: T,
+    alarm: Alarm<R>,
+    id_prefix: String,
+) -> (Client, Incoming, Driver<T, R, ClientMachine>) {
+    let shared = Shared::new(ClientMachine::new(connection, id_prefix));
     let handle = Arc::new(Handle {
         shared: Arc::clone(&shared),
     });
@@ -38,7 +49,7 @@ pub fn client<T: Transport, R: Timer>(
     (
         client,
         Incoming::new(handle),
-        Driver::new(shared, transport, timer),
+        Driver::new(shared, transport, alarm),
     )
 }
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::client::{Client, client};
+use super::alarm::Alarm;
+use super::client::{Client, client_with};
 use super::client_machine::ClientMachine;
 use super::incoming::Incoming;
 use super::run::Driver;
-use super::runtime::{Runtime, within};
+use super::runtime::{Runtime, by};
 use super::shared::Machine;
 use super::{Timer, Transport, next_id};
 use crate::client::ClientConnection;
@@ -21,7 +22,6 @@ use crate::config::{ClientConfig, TransportSecurity};
 use crate::error::ConnectionError;
 use crate::key::ApiKey;
 use crate::message::SenderId;
-use crate::time::Time;
 
 /// Where to connect, whom to believe and how to log in. `T` is the adapter's type for whom to believe.
 #[derive(Debug, Clone)]
@@ -117,38 +117,38 @@ pub async fn connect<R: Runtime>(
 pub async fn connect_with<R: Runtime>(
     config: Config<R::Trust>,
 ) -> Result<(Client, Incoming, ClientDriver<R>), ConnectError> {
-    let transport = dial::<R>(&config).await?;
+    let mut alarm = Alarm::new(R::timer());
+    let transport = dial::<R>(&config, &mut alarm).await?;
     let connection = ClientConnection::new(
         Arc::new(config.client),
         next_id(),
         // `dial` knows no other way.
         TransportSecurity::VerifiedTls,
-        Time::ZERO,
+        alarm.now(),
     );
     let prefix = format!("{:08x}", u32::from_be_bytes(R::random()));
-    let (client, incoming, mut driver) = client(connection, transport, R::timer(), prefix);
+    let (client, incoming, mut driver) = client_with(connection, transport, alarm, prefix);
     beside(&mut driver, client.bound()).await?;
     Ok((client, incoming, driver))
 }
 
 pub(super) async fn dial<R: Runtime>(
     config: &Config<R::Trust>,
+    alarm: &mut Alarm<R::Timer>,
 ) -> Result<R::Transport, ConnectError> {
     let Config { host, port, .. } = config;
     let name = config.server_name.as_ref().unwrap_or(host);
     let verifier = R::verifier(&config.trust, name)
         .ok_or_else(|| ConnectError::InvalidServerName(name.clone()))?;
-    let clock = R::timer();
-    let started = clock.now();
-    let socket = within::<R, _>(config.connect_timeout, R::dial(host, *port))
+    let until = alarm.now() + config.connect_timeout;
+    let socket = by(until, alarm, R::dial(host, *port))
         .await
         .map_err(|error| ConnectError::Unreachable {
             host: host.clone(),
             port: *port,
             error,
         })?;
-    let left = config.connect_timeout.saturating_sub(clock.now() - started);
-    within::<R, _>(left, R::secure(socket, verifier))
+    by(until, alarm, R::secure(socket, verifier))
         .await
         .map_err(|error| ConnectError::Tls {
             host: host.clone(),

@@ -12,12 +12,13 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::Timer;
+use super::alarm::Alarm;
 use super::connect::beside;
 use super::lobby::{Guest, Lobby};
 use super::next_id;
 use super::run::Driver;
-use super::runtime::{Runtime, within};
-use super::server::{Peer, PeerEvents, Verdict, server};
+use super::runtime::{Runtime, by};
+use super::server::{Peer, PeerEvents, Verdict, server_with};
 use super::server_machine::ServerMachine;
 use crate::admission::{AdmissionConfig, TooManyFailures, TooManyHalfOpen};
 use crate::config::ServerConfig;
@@ -226,14 +227,17 @@ impl<R: Runtime> Reception<R> {
         socket: R::Socket,
         guest: &mut Guest,
     ) -> (LoggedIn, Option<ServerDriver<R>>) {
-        let transport = within::<R, _>(self.tls_timeout, R::accept(socket, &self.identity)).await;
-        let transport = match transport {
+        let mut alarm = Alarm::new(R::timer());
+        let until = alarm.now() + self.tls_timeout;
+        let accepting = R::accept(socket, &self.identity);
+        let transport = match by(until, &mut alarm, accepting).await {
             Ok(transport) => transport,
             Err(error) => return (Err(AcceptError::Tls(error)), None),
         };
         let config = Arc::clone(&self.config);
-        let connection = ServerConnection::new(config, next_id(), Nonce(R::random()), Time::ZERO);
-        let (login, mut driver) = server(connection, transport, R::timer());
+        let nonce = Nonce(R::random());
+        let connection = ServerConnection::new(config, next_id(), nonce, alarm.now());
+        let (login, mut driver) = server_with(connection, transport, alarm);
         let mut blocked = None;
         let decided = login.decide(|request| {
             let allowed = guest.authenticating(self.now(), request.sender());

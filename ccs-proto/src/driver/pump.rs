@@ -1,5 +1,6 @@
 //! Moves the bytes of one connection between its transport and the core.
 
+use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,6 +18,11 @@ const READ_BYTES: usize = 16 * 1024;
 const READS: usize = 4;
 /// A write buffer that grew beyond this is given back once it is empty.
 const KEEP_BYTES: usize = 64 * 1024;
+thread_local! {
+    /// In each connection it would be half of what an idle one weighs, and on the stack it would be cleared at every poll.
+    static READ_BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// How long a transport may take to close.
 pub(super) const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -29,6 +35,14 @@ pub(super) trait Bytes {
     fn poll_transmit(&self, now: Time, out: &mut BytesMut) -> bool;
     /// What is read and written now may be a login, of which nothing is left behind.
     fn is_secret(&self) -> bool;
+}
+
+/// What came of a turn.
+pub(super) struct Turn {
+    /// Something was read or written.
+    pub(super) moved: bool,
+    /// There may be more to read; otherwise the transport wakes the task when there is.
+    pub(super) more: bool,
 }
 
 pub(super) struct Pump<T> {
@@ -55,16 +69,40 @@ impl<T: Transport> Pump<T> {
         }
     }
 
-    /// Whether anything was read.
-    pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> bool {
+    /// Reads what is there, then writes what that brought about and what else there is.
+    pub(super) fn turn(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> Turn {
+        let (read, drained) = self.read(cx, now, bytes);
+        let wrote = self.write(cx, now, bytes);
+        Turn {
+            moved: read || wrote,
+            // What was written may be what lets the connection read on.
+            more: !drained && bytes.wants_input(),
+        }
+    }
+
+    /// Whether anything was read, and whether that was all, so that the transport wakes the task when there is more.
+    fn read(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> (bool, bool) {
+        // Taken, as a waker that is called meanwhile may run another connection.
+        let mut buffer = READ_BUFFER.take();
+        buffer.resize(READ_BYTES, 0);
+        let came = self.read_into(&mut buffer, cx, now, bytes);
+        READ_BUFFER.set(buffer);
+        came
+    }
+
+    fn read_into(
+        &mut self,
+        buffer: &mut [u8],
+        cx: &mut Context<'_>,
+        now: Time,
+        bytes: &impl Bytes,
+    ) -> (bool, bool) {
         let mut progress = false;
-        // On the stack: in the connection it would be half of what an idle one weighs.
-        let mut buffer = [0; READ_BYTES];
         for _ in 0..READS {
             if self.eof || !bytes.wants_input() {
-                break;
+                return (progress, self.eof);
             }
-            match self.transport.poll_read(cx, &mut buffer) {
+            match self.transport.poll_read(cx, buffer) {
                 Poll::Ready(Ok(0)) => self.end_of_input(now, bytes),
                 // What rustls says of a peer that closed without `close_notify`. The end of an XMPP stream is told in the
                 // stream itself, so it is the core that knows whether something was cut off.
@@ -80,11 +118,11 @@ impl<T: Transport> Pump<T> {
                     }
                 }
                 Poll::Ready(Err(error)) => self.fail(now, &error, bytes),
-                Poll::Pending => break,
+                Poll::Pending => return (progress, true),
             }
             progress = true;
         }
-        progress
+        (progress, self.eof)
     }
 
     fn end_of_input(&mut self, now: Time, bytes: &impl Bytes) {
@@ -93,7 +131,7 @@ impl<T: Transport> Pump<T> {
     }
 
     /// Whether anything was written. Flushes once nothing is left to write.
-    pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> bool {
+    fn write(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> bool {
         let mut progress = false;
         while self.fill(now, bytes) {
             let rest = self.write.get(self.written..).unwrap_or_default();

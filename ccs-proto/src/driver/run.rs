@@ -34,11 +34,11 @@ pub struct Driver<T, R, M: Machine> {
 }
 
 impl<T: Transport, R: Timer, M: Machine> Driver<T, R, M> {
-    pub(super) fn new(shared: Arc<Shared<M>>, transport: T, timer: R) -> Self {
+    pub(super) fn new(shared: Arc<Shared<M>>, transport: T, alarm: Alarm<R>) -> Self {
         Self {
             shared,
             pump: Pump::new(transport),
-            alarm: Alarm::new(timer),
+            alarm,
             closing_until: None,
             done: false,
         }
@@ -69,8 +69,7 @@ impl<T: Transport + Unpin, R: Timer + Unpin, M: Machine> Future for Driver<T, R,
         for _ in 0..ROUNDS {
             let now = this.alarm.now();
             this.shared.drive(|machine| machine.tick(now));
-            let read = this.pump.read(cx, now, &*this.shared);
-            let wrote = this.pump.write(cx, now, &*this.shared);
+            let turn = this.pump.turn(cx, now, &*this.shared);
             if let Some(end) = this.shared.look(|machine| machine.end()) {
                 // A transport that failed, or was cut on purpose, is not said goodbye to.
                 if !matches!(end, Err(ConnectionError::Transport { .. })) {
@@ -80,7 +79,7 @@ impl<T: Transport + Unpin, R: Timer + Unpin, M: Machine> Future for Driver<T, R,
                 return Poll::Ready(end);
             }
             let deadline = this.shared.look(|machine| machine.poll_timeout());
-            if !read && !wrote && !this.alarm.wait(cx, deadline) {
+            if !turn.more && !this.alarm.wait(cx, deadline) {
                 return Poll::Pending;
             }
         }

@@ -6,9 +6,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
+use super::alarm::Alarm;
 use super::{Timer, Transport};
+use crate::time::Time;
 
 /// Connections that may wait to be accepted. The systems' own default of 128 overflows within a moment, and whoever comes
 /// then waits a second before he tries again; a system that allows fewer takes fewer.
@@ -81,27 +82,18 @@ pub trait Runtime: Sized + Send + Sync + 'static {
     ) -> impl Future<Output = io::Result<Self::Transport>> + Send;
 }
 
-/// What `future` says, or `TimedOut` if that takes longer than `patience`.
-pub(super) async fn within<R: Runtime, T>(
-    patience: Duration,
+/// What `future` says, or `TimedOut` if that is not there in time.
+pub(super) async fn by<R: Timer, T>(
+    until: Time,
+    alarm: &mut Alarm<R>,
     future: impl Future<Output = io::Result<T>>,
 ) -> io::Result<T> {
     let mut future = pin!(future);
-    let mut timer = R::timer();
-    let until = timer.now() + patience;
-    timer.reset(until);
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = future.as_mut().poll(cx) {
-            return Poll::Ready(result);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Pending if alarm.wait(cx, Some(until)) => {
+            Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
         }
-        // An alarm may be early: the clock decides.
-        while timer.poll_expired(cx).is_ready() {
-            if timer.now() >= until {
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-            }
-            timer.reset(until);
-        }
-        Poll::Pending
+        polled => polled,
     })
     .await
 }

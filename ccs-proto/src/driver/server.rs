@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
+use super::alarm::Alarm;
 use super::run::Driver;
 use super::server_machine::{Ask, ServerMachine};
 use super::shared::{Shared, remember};
@@ -27,6 +28,15 @@ pub fn server<T: Transport, R: Timer>(
     transport: T,
     timer: R,
 ) -> (Login, Driver<T, R, ServerMachine>) {
+    server_with(connection, transport, Alarm::new(timer))
+}
+
+/// The same with an alarm that is in use already.
+pub(super) fn server_with<T: Transport, R: Timer>(
+    connection: ServerConnection,
+    transport: T,
+    alarm: Alarm<R>,
+) -> (Login, Driver<T, R, ServerMachine>) {
     let shared = Shared::new(ServerMachine::new(connection));
     let handle = Arc::new(Handle {
         shared: Arc::clone(&shared),
@@ -37,7 +47,7 @@ pub fn server<T: Transport, R: Timer>(
             ended: false,
         },
     };
-    (login, Driver::new(shared, transport, timer))
+    (login, Driver::new(shared, transport, alarm))
 }
 
 /// What an endpoint says to a login.

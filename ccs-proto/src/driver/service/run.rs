@@ -68,7 +68,10 @@ impl<R: Runtime> ServiceDriver<R> {
             match command {
                 Command::Dial(id) => {
                     let config = Arc::clone(&self.config);
-                    let dialling = async move { dial::<R>(&config).await };
+                    let dialling = async move {
+                        let mut alarm = Alarm::new(R::timer());
+                        dial::<R>(&config, &mut alarm).await
+                    };
                     self.dials.insert(id, Box::pin(dialling));
                 }
                 Command::CancelDial(id) => self.dials.remove(id),
@@ -122,8 +125,8 @@ impl<R: Runtime> ServiceDriver<R> {
                 shared: &self.shared,
                 connection: *id,
             };
-            progress |= pump.read(cx, now, &line);
-            progress |= pump.write(cx, now, &line);
+            // What one of them read may be for another to write.
+            progress |= pump.turn(cx, now, &line).moved;
         }
         progress
     }

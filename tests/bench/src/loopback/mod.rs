@@ -17,7 +17,9 @@ pub mod measure;
 pub mod numbered;
 pub mod pace;
 pub mod process;
+pub mod program;
 pub mod pump;
+pub mod raw;
 #[cfg(feature = "xmpp-rs")]
 pub mod xmpp_rs;
 

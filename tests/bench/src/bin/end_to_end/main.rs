@@ -3,9 +3,11 @@
 //!
 //! `cargo run --release --manifest-path tests/bench/Cargo.toml --bin end_to_end -- [--rounds N] [--size BYTES] [--json] [--svg FOLDER]`
 //!
+//! With `--calls` only the system calls of this project are counted, by strace, and it fails when a message takes too many.
 //! Words go to stderr, tables to stdout; with `--json` there are lines of JSON instead. `--svg` writes pictures, too.
 
 mod app_servers;
+mod calls;
 mod endpoints;
 mod picture;
 mod rounds;
@@ -15,19 +17,22 @@ mod tables;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use app_servers::AppServer;
+use app_servers::APP_SERVERS;
 use ccs_bench::corpus::{Corpus, Quotes, Size};
-use ccs_bench::loopback::child::{PEER, Setup};
-use endpoints::Endpoint;
+use ccs_bench::loopback::child::PEER;
+use ccs_bench::loopback::program::Program;
+use endpoints::ENDPOINTS;
 use run::Bench;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (mut rounds, mut size, mut json, mut folder) = (5, 1_000, false, None);
+    let mut calls = false;
     while let Some(argument) = arguments.next() {
         let number = |argument: Option<String>| argument?.parse().ok().filter(|n| *n > 0);
         match argument.as_str() {
-            PEER => return be(arguments.next()),
+            PEER => return Program::be(arguments.next(), APP_SERVERS.iter().chain(ENDPOINTS)),
+            "--calls" => calls = true,
             "--json" => json = true,
             "--svg" => match arguments.next() {
                 Some(path) => folder = Some(PathBuf::from(path)),
@@ -45,6 +50,15 @@ fn main() -> ExitCode {
         }
     }
     let bench = Bench::new(size, Corpus::new(Size(size), Quotes::Raw));
+    if calls {
+        return match calls::check(&bench) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let results = match rounds::run(&bench, rounds) {
         Ok(results) => results,
         Err(error) => {
@@ -66,19 +80,6 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: end_to_end [--rounds N] [--size BYTES] [--json] [--svg FOLDER]");
+    eprintln!("usage: end_to_end [--rounds N] [--size BYTES] [--json] [--svg FOLDER], or --calls");
     ExitCode::from(2)
-}
-
-/// The process of a peer, started by another of these.
-fn be(name: Option<String>) -> ExitCode {
-    let name = name.unwrap_or_default();
-    if let Some(app_server) = AppServer::ALL.iter().find(|peer| peer.name() == name) {
-        app_server.be(Setup::read());
-    } else if let Some(endpoint) = Endpoint::ALL.into_iter().find(|peer| peer.name() == name) {
-        endpoint.be(Setup::read());
-    } else {
-        return usage();
-    }
-    ExitCode::SUCCESS
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use ccs_bench::loopback::Direction;
 use ccs_bench::loopback::measure::{Load, Measured};
+use ccs_bench::loopback::program::Program;
 
-use crate::app_servers::AppServer;
-use crate::endpoints::Endpoint;
+use crate::app_servers::{APP_SERVERS, CCS};
+use crate::endpoints::ENDPOINTS;
 use crate::run::Bench;
 
 /// The window full at all times.
@@ -23,6 +24,8 @@ pub struct Full {
     pub cpu: Option<f64>,
     /// Times what raw takes.
     pub cpu_ratio: Option<f64>,
+    /// Times what raw takes on the same runtime.
+    pub own_cpu_ratio: Option<f64>,
     /// Bytes.
     pub memory: Option<f64>,
     /// A message.
@@ -51,42 +54,53 @@ pub struct Results {
     pub paced: Vec<Paced>,
 }
 
-const DIRECTIONS: [Direction; 2] = [Direction::Up, Direction::Down];
+pub const DIRECTIONS: [Direction; 2] = [Direction::Up, Direction::Down];
 
 pub fn run(bench: &Bench, rounds: usize) -> io::Result<Results> {
     let mut results = Results::default();
     for direction in DIRECTIONS {
-        let peers = AppServer::ALL;
-        let mut measured: Vec<Vec<Measured>> = peers.iter().map(|_| Vec::new()).collect();
-        for round in 1..=rounds {
-            for (peer, measured) in peers.iter().copied().zip(&mut measured) {
-                show(round, rounds, peer.name(), direction);
-                measured.push(bench.app_server(peer, direction, Load::Full)?);
-            }
+        let mut full = in_turn(APP_SERVERS, direction, rounds, |app_server| {
+            bench.app_server(app_server, direction, Load::Full)
+        })?;
+        for (app_server, full) in APP_SERVERS.iter().zip(&mut full) {
+            full.system_calls = system_calls(bench, app_server, direction);
         }
-        for (peer, rounds) in peers.iter().copied().zip(&measured) {
-            let mut full = sum_up(peer.name(), direction, rounds, &measured[0]);
-            full.system_calls = system_calls(bench, peer, direction);
-            results.app_servers.push(full);
-        }
+        results.app_servers.append(&mut full);
     }
     for direction in DIRECTIONS {
-        let peers = Endpoint::ALL;
-        let mut measured: Vec<Vec<Measured>> = peers.map(|_| Vec::new()).into();
-        for round in 1..=rounds {
-            for (peer, measured) in peers.into_iter().zip(&mut measured) {
-                show(round, rounds, peer.name(), direction);
-                measured.push(bench.endpoint(peer, direction)?);
-            }
-        }
-        for (peer, rounds) in peers.into_iter().zip(&measured) {
-            let full = sum_up(peer.name(), direction, rounds, &measured[0]);
-            results.endpoints.push(full);
-        }
+        let mut full = in_turn(ENDPOINTS, direction, rounds, |endpoint| {
+            bench.endpoint(endpoint, direction)
+        })?;
+        results.endpoints.append(&mut full);
     }
     results.paced = paced(bench, rounds, &results.app_servers)?;
     eprintln!();
     Ok(results)
+}
+
+fn in_turn(
+    programs: &'static [Program],
+    direction: Direction,
+    rounds: usize,
+    measure: impl Fn(&Program) -> io::Result<Measured>,
+) -> io::Result<Vec<Full>> {
+    let mut measured: Vec<Vec<Measured>> = programs.iter().map(|_| Vec::new()).collect();
+    for round in 1..=rounds {
+        for (program, measured) in programs.iter().zip(&mut measured) {
+            show(round, rounds, program.name, direction);
+            measured.push(measure(program)?);
+        }
+    }
+    let of = |name| {
+        let mut pairs = programs.iter().zip(&measured);
+        pairs.find(|(program, _)| program.name == name)
+    };
+    let full = programs.iter().zip(&measured).map(|(program, rounds)| {
+        let own = of(program.raw).map(|(_, own)| own.as_slice());
+        let ratios = (measured[0].as_slice(), own.unwrap_or_default());
+        sum_up(program.name, direction, rounds, ratios)
+    });
+    Ok(full.collect())
 }
 
 fn show(round: usize, rounds: usize, peer: &str, direction: Direction) {
@@ -94,9 +108,14 @@ fn show(round: usize, rounds: usize, peer: &str, direction: Direction) {
     eprint!("\rround {round} of {rounds}, {direction}: {peer:<30}");
 }
 
-fn sum_up(peer: &'static str, direction: Direction, rounds: &[Measured], raw: &[Measured]) -> Full {
+fn sum_up(
+    peer: &'static str,
+    direction: Direction,
+    rounds: &[Measured],
+    (raw, own_raw): (&[Measured], &[Measured]),
+) -> Full {
     let all = |value: fn(&Measured) -> Option<f64>| median(rounds.iter().filter_map(value));
-    let ratio = |value: fn(&Measured) -> Option<f64>| {
+    let ratio = |value: fn(&Measured) -> Option<f64>, raw: &[Measured]| {
         let pairs = rounds.iter().zip(raw);
         median(pairs.filter_map(|(this, raw)| Some(value(this)? / value(raw)?)))
     };
@@ -105,9 +124,10 @@ fn sum_up(peer: &'static str, direction: Direction, rounds: &[Measured], raw: &[
         peer,
         direction,
         per_second: all(rate).unwrap_or_default(),
-        per_second_ratio: ratio(rate).unwrap_or_default(),
+        per_second_ratio: ratio(rate, raw).unwrap_or_default(),
         cpu: all(Measured::cpu_us),
-        cpu_ratio: ratio(Measured::cpu_us),
+        cpu_ratio: ratio(Measured::cpu_us, raw),
+        own_cpu_ratio: ratio(Measured::cpu_us, own_raw),
         memory: all(|measured| Some(measured.memory? as f64)),
         system_calls: None,
     }
@@ -115,10 +135,10 @@ fn sum_up(peer: &'static str, direction: Direction, rounds: &[Measured], raw: &[
 
 /// Counted in runs of their own, since counting makes everything slow; what the login takes is left out. `None` without
 /// strace.
-fn system_calls(bench: &Bench, peer: AppServer, direction: Direction) -> Option<f64> {
+pub fn system_calls(bench: &Bench, peer: &Program, direction: Direction) -> Option<f64> {
     const FEW: u64 = 2_000;
     const MANY: u64 = 12_000;
-    show(1, 1, &format!("{}, strace", peer.name()), direction);
+    show(1, 1, &format!("{}, strace", peer.name), direction);
     let counts = Counts::new();
     let calls = |messages| bench.system_calls(peer, direction, messages, &counts.0);
     let (few, many) = (calls(FEW).ok()?, calls(MANY).ok()?);
@@ -143,25 +163,22 @@ impl Drop for Counts {
 
 /// A rate that each peer is able to, and half of what this project and raw can do at most.
 fn paced(bench: &Bench, rounds: usize, full: &[Full]) -> io::Result<Vec<Paced>> {
-    let peak = |peer: AppServer| {
+    let peak = |peer: &str| {
         let mut up = full.iter().filter(|full| full.direction == Direction::Up);
-        up.find(|full| full.peer == peer.name())
+        up.find(|full| full.peer == peer)
             .map_or(0.0, |full| full.per_second)
     };
-    let (ccs, raw) = (peak(AppServer::CcsTokio), peak(AppServer::Raw));
+    let (ccs, raw) = (peak(CCS), peak(APP_SERVERS[0].name));
     let mut paced = Vec::new();
     for rate in [5_000.0, ccs / 2.0, raw / 2.0] {
         // Who cannot do it has a queue that grows, and no latency.
-        let able = AppServer::ALL
-            .iter()
-            .copied()
-            .filter(|peer| peak(*peer) > rate);
+        let able = APP_SERVERS.iter().filter(|peer| peak(peer.name) > rate);
         let peers: Vec<_> = able.collect();
         let mut measured: Vec<Vec<Run>> = peers.iter().map(|_| Vec::new()).collect();
         for round in 1..=rounds {
             for (peer, measured) in peers.iter().zip(&mut measured) {
-                show(round, rounds, peer.name(), Direction::Up);
-                let run = bench.app_server(*peer, Direction::Up, Load::Rate(rate))?;
+                show(round, rounds, peer.name, Direction::Up);
+                let run = bench.app_server(peer, Direction::Up, Load::Rate(rate))?;
                 measured.push(Run::of(run));
             }
         }
@@ -174,7 +191,7 @@ fn paced(bench: &Bench, rounds: usize, full: &[Full]) -> io::Result<Vec<Paced>> 
                 median(pairs.map(|(this, raw)| value(this) / value(raw))).unwrap_or_default()
             };
             Paced {
-                peer: peer.name(),
+                peer: peer.name,
                 asked: rate,
                 reached: all(|run| run.reached),
                 p50: all(|run| run.p50),

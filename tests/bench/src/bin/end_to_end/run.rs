@@ -11,14 +11,12 @@ use ccs_bench::loopback::child::{Peer, Setup};
 use ccs_bench::loopback::counting::End;
 use ccs_bench::loopback::login;
 use ccs_bench::loopback::measure::{Load, Measured, measure};
+use ccs_bench::loopback::program::Program;
 use ccs_tls::Connect;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-
-use crate::app_servers::AppServer;
-use crate::endpoints::Endpoint;
 
 /// How long a peer may take to connect and log in.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,13 +43,13 @@ impl Bench {
     /// An app server, with this side as its endpoint.
     pub fn app_server(
         &self,
-        app_server: AppServer,
+        app_server: &Program,
         direction: Direction,
         load: Load,
     ) -> io::Result<Measured> {
         self.runtime.block_on(async {
             let (listener, setup) = self.listen(direction).await?;
-            let peer = Peer::start(app_server.name(), &setup)?;
+            let peer = Peer::start(app_server.name, &setup)?;
             let ends = (End::Endpoint, direction);
             self.serve(&listener, ends, load, peer.id()).await
         })
@@ -60,14 +58,14 @@ impl Bench {
     /// System calls of an app server, from its start to its end, for so many messages after the login.
     pub fn system_calls(
         &self,
-        app_server: AppServer,
+        app_server: &Program,
         direction: Direction,
         messages: u64,
         counts: &Path,
     ) -> io::Result<u64> {
         self.runtime.block_on(async {
             let (listener, setup) = self.listen(direction).await?;
-            let peer = Peer::start_traced(app_server.name(), &setup, counts)?;
+            let peer = Peer::start_traced(app_server.name, &setup, counts)?;
             let load = Load::Messages(messages);
             let ends = (End::Endpoint, direction);
             self.serve(&listener, ends, load, peer.id()).await?;
@@ -77,9 +75,9 @@ impl Bench {
     }
 
     /// An endpoint, with this side as its app server.
-    pub fn endpoint(&self, endpoint: Endpoint, direction: Direction) -> io::Result<Measured> {
+    pub fn endpoint(&self, endpoint: &Program, direction: Direction) -> io::Result<Measured> {
         let setup = self.setup(direction);
-        let mut peer = Peer::start(endpoint.name(), &setup)?;
+        let mut peer = Peer::start(endpoint.name, &setup)?;
         let address = peer.line()?;
         self.runtime.block_on(async {
             let stream = TcpStream::connect(address).await?;

@@ -16,6 +16,7 @@ fn print_full(title: &str, all: &[Full]) {
         "",
         "",
         "CPU/raw",
+        "CPU/own raw",
         "rate/raw",
         "CPU us",
         "messages/s",
@@ -27,6 +28,7 @@ fn print_full(title: &str, all: &[Full]) {
             full.direction.name().to_owned(),
             full.peer.to_owned(),
             number(full.cpu_ratio, 2),
+            number(full.own_cpu_ratio, 2),
             number(Some(full.per_second_ratio), 2),
             number(full.cpu, 2),
             number(Some(full.per_second), 0),
@@ -75,7 +77,8 @@ pub fn print_json(size: usize, results: &Results) {
         for full in all {
             let line = serde_json::json!({
                 "table": table, "peer": full.peer, "direction": full.direction, "size": size,
-                "cpu_ratio": full.cpu_ratio, "rate_ratio": full.per_second_ratio, "cpu_us": full.cpu,
+                "cpu_ratio": full.cpu_ratio, "own_cpu_ratio": full.own_cpu_ratio,
+                "rate_ratio": full.per_second_ratio, "cpu_us": full.cpu,
                 "per_second": full.per_second, "system_calls": full.system_calls,
                 "memory_bytes": full.memory,
             });

@@ -2,86 +2,81 @@
 //! first line says that one is there, the second how many came about in the end.
 
 use std::future::pending;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 
 use ccs_bench::loopback::certificate::HOST;
 use ccs_bench::loopback::child::Setup;
 use ccs_bench::loopback::login::log_in;
+use ccs_bench::loopback::program::{Program, on_async_std, on_smol, on_tokio};
+use ccs_bench::loopback::raw;
 #[cfg(feature = "xmpp-rs")]
 use ccs_bench::loopback::xmpp_rs;
 use ccs_tls::Connect;
 use ccs_tokio::{Client, Config, ConnectError, Incoming};
 #[cfg(feature = "xmpp-rs")]
 use futures_util::StreamExt;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AppServer {
-    /// The limit: nothing is kept but the TLS connection.
-    Raw,
-    CcsTokio,
-    CcsAsyncStd,
-    CcsSmol,
+/// The first is what all are compared with: nothing is kept but the TLS connection.
+pub const APP_SERVERS: &[Program] = &[
+    Program {
+        name: "raw",
+        raw: "raw",
+        run: |setup| on_tokio(nothing_on_top(setup, raw::on_tokio, tokio_task)),
+    },
+    Program {
+        name: "ccs-tokio",
+        raw: "raw",
+        run: |setup| on_tokio(ccs(setup, ccs_tokio::connect, tokio_task)),
+    },
+    Program {
+        name: "raw async-std",
+        raw: "raw async-std",
+        run: |setup| on_async_std(nothing_on_top(setup, raw::on_async_io, async_std_task)),
+    },
+    Program {
+        name: "ccs-async-std",
+        raw: "raw async-std",
+        run: |setup| on_async_std(ccs(setup, ccs_async_std::connect, async_std_task)),
+    },
+    Program {
+        name: "raw smol",
+        raw: "raw smol",
+        run: |setup| on_smol(nothing_on_top(setup, raw::on_async_io, smol_task)),
+    },
+    Program {
+        name: "ccs-smol",
+        raw: "raw smol",
+        run: |setup| on_smol(ccs(setup, ccs_async_std::smol::connect, smol_task)),
+    },
     #[cfg(feature = "xmpp-rs")]
-    TokioXmpp,
+    Program {
+        name: "tokio-xmpp",
+        raw: "raw",
+        run: |setup| on_tokio(tokio_xmpp(setup)),
+    },
+];
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn tokio_task(task: Task) {
+    tokio::spawn(task);
 }
 
-impl AppServer {
-    pub const ALL: &[Self] = &[
-        Self::Raw,
-        Self::CcsTokio,
-        Self::CcsAsyncStd,
-        Self::CcsSmol,
-        #[cfg(feature = "xmpp-rs")]
-        Self::TokioXmpp,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::CcsTokio => "ccs-tokio",
-            Self::CcsAsyncStd => "ccs-async-std",
-            Self::CcsSmol => "ccs-smol",
-            #[cfg(feature = "xmpp-rs")]
-            Self::TokioXmpp => "tokio-xmpp",
-        }
-    }
-
-    pub fn be(self, setup: Setup) {
-        match self {
-            Self::Raw => on_tokio(raw(setup)),
-            Self::CcsTokio => on_tokio(async move {
-                let connect = async |config| ccs_tokio::connect(config).await;
-                ccs(&setup, connect, |task| drop(tokio::spawn(task))).await;
-            }),
-            Self::CcsAsyncStd => async_std::task::block_on(async move {
-                let connect = async |config| ccs_async_std::connect(config).await;
-                ccs(&setup, connect, |task| drop(async_std::task::spawn(task))).await;
-            }),
-            Self::CcsSmol => smol::block_on(async move {
-                let connect = async |config| ccs_async_std::smol::connect(config).await;
-                ccs(&setup, connect, |task| smol::spawn(task).detach()).await;
-            }),
-            #[cfg(feature = "xmpp-rs")]
-            Self::TokioXmpp => on_tokio(tokio_xmpp(setup)),
-        }
-    }
+fn async_std_task(task: Task) {
+    async_std::task::spawn(task);
 }
 
-fn on_tokio(app_server: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().build().expect("a runtime");
-    runtime.block_on(app_server);
+fn smol_task(task: Task) {
+    smol::spawn(task).detach();
 }
 
 /// Has as many connections as it shall, and keeps them.
-async fn all(setup: &Setup, mut one: impl AsyncFnMut(SocketAddr) -> bool) {
-    let address = setup.address.expect("of the endpoint");
+async fn all<F: Future<Output = bool>>(connections: usize, one: impl Fn() -> F) {
     let mut reached = 0;
-    while reached < setup.connections && one(address).await {
+    while reached < connections && one().await {
         reached += 1;
         if reached == 1 {
             println!("{reached}");
@@ -91,61 +86,63 @@ async fn all(setup: &Setup, mut one: impl AsyncFnMut(SocketAddr) -> bool) {
     pending().await
 }
 
-async fn raw(setup: Setup) {
-    let connect = setup.certificate.connect();
-    all(&setup, async |address| {
-        let Some(mut stream) = raw_login(address, &connect).await else {
-            return false;
-        };
-        tokio::spawn(async move { stream.read_u8().await });
-        true
+async fn nothing_on_top<F, S>(setup: Setup, connect: fn(SocketAddr, Connect) -> F, spawn: fn(Task))
+where
+    F: Future<Output = io::Result<S>>,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let address = setup.address.expect("of the endpoint");
+    let believed = setup.certificate.connect();
+    all(setup.connections, || {
+        let connecting = connect(address, believed.clone());
+        async move {
+            let Ok(mut stream) = connecting.await else {
+                return false;
+            };
+            let logged_in = log_in(&mut stream).await;
+            spawn(Box::pin(async move { drop(stream.read_u8().await) }));
+            logged_in.is_ok()
+        }
     })
     .await;
 }
 
-async fn raw_login(address: SocketAddr, connect: &Connect) -> Option<TlsStream<TcpStream>> {
-    let stream = TcpStream::connect(address).await.ok()?;
-    stream.set_nodelay(true).ok()?;
-    let Connect { config, name } = connect.clone();
-    let connecting = TlsConnector::from(config).connect(name, stream);
-    let mut stream = connecting.await.ok()?;
-    log_in(&mut stream).await.ok()?;
-    Some(stream)
-}
-
-type Connected = Result<(Client, Incoming), ConnectError>;
-type Task = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-
-async fn ccs(
-    setup: &Setup,
-    mut connect: impl AsyncFnMut(Config) -> Connected,
-    mut spawn: impl FnMut(Task),
-) {
+async fn ccs<F>(setup: Setup, connect: fn(Config) -> F, spawn: fn(Task))
+where
+    F: Future<Output = Result<(Client, Incoming), ConnectError>>,
+{
     let sender = "123456789012".parse().expect("digits");
     let mut config = Config::new("127.0.0.1", sender, "KEY".into());
+    config.port = setup.address.expect("of the endpoint").port();
     config.server_name = Some(HOST.to_owned());
     config.trust = setup.certificate.trust();
-    all(setup, async |address| {
-        config.port = address.port();
-        let Ok((client, mut incoming)) = connect(config.clone()).await else {
-            return false;
-        };
-        spawn(Box::pin(async move {
-            let _client = client;
-            while incoming.next().await.is_some() {}
-        }));
-        true
+    all(setup.connections, || {
+        let connecting = connect(config.clone());
+        async move {
+            let Ok((client, mut incoming)) = connecting.await else {
+                return false;
+            };
+            spawn(Box::pin(async move {
+                let _client = client;
+                while incoming.next().await.is_some() {}
+            }));
+            true
+        }
     })
     .await;
 }
 
 #[cfg(feature = "xmpp-rs")]
 async fn tokio_xmpp(setup: Setup) {
-    let connect = setup.certificate.connect();
-    all(&setup, async |address| {
-        let mut client = xmpp_rs::log_in(address, &connect).await;
-        tokio::spawn(async move { while client.next().await.is_some() {} });
-        true
+    let address = setup.address.expect("of the endpoint");
+    let believed = setup.certificate.connect();
+    all(setup.connections, || {
+        let believed = believed.clone();
+        async move {
+            let mut client = xmpp_rs::log_in(address, &believed).await;
+            tokio::spawn(async move { while client.next().await.is_some() {} });
+            true
+        }
     })
     .await;
 }

@@ -4,37 +4,25 @@ use std::net::SocketAddr;
 
 use ccs_bench::loopback::child::Setup;
 use ccs_bench::loopback::login;
+use ccs_bench::loopback::program::{Program, on_tokio};
 use ccs_tokio::{Arrival, ServerConfig, Verdict};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
-    /// The limit: nothing is kept but the TLS connection.
-    Raw,
-    CcsTokio,
-}
-
-impl Endpoint {
-    pub const ALL: [Self; 2] = [Self::Raw, Self::CcsTokio];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw endpoint",
-            Self::CcsTokio => "ccs-tokio endpoint",
-        }
-    }
-
-    pub fn be(self, setup: Setup) {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_all().build().expect("a runtime");
-        match self {
-            Self::Raw => runtime.block_on(raw(setup)),
-            Self::CcsTokio => runtime.block_on(ccs(setup)),
-        }
-    }
-}
+/// The first is what all are compared with: nothing is kept but the TLS connection.
+pub const ENDPOINTS: &[Program] = &[
+    Program {
+        name: "raw endpoint",
+        raw: "raw endpoint",
+        run: |setup| on_tokio(raw(setup)),
+    },
+    Program {
+        name: "ccs-tokio endpoint",
+        raw: "raw endpoint",
+        run: |setup| on_tokio(ccs(setup)),
+    },
+];
 
 fn listening_on(address: SocketAddr) {
     println!("{address}");

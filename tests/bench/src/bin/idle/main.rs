@@ -12,20 +12,21 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use app_servers::AppServer;
+use app_servers::APP_SERVERS;
 use ccs_bench::loopback::Direction;
 use ccs_bench::loopback::certificate::Certificate;
 use ccs_bench::loopback::child::{PEER, Peer, Setup};
 use ccs_bench::loopback::process::{cpu, resident};
+use ccs_bench::loopback::program::Program;
 use ccs_bench::table;
-use endpoints::Endpoint;
+use endpoints::ENDPOINTS;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (mut connections, mut json) = (10_000, false);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            PEER => return be(arguments.next()),
+            PEER => return Program::be(arguments.next(), APP_SERVERS.iter().chain(ENDPOINTS)),
             "--json" => json = true,
             "--connections" => match arguments.next().and_then(|n| n.parse().ok()) {
                 Some(number) if number > 1 => connections = number,
@@ -50,19 +51,6 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-/// The process of a peer, started by another of these.
-fn be(name: Option<String>) -> ExitCode {
-    let name = name.unwrap_or_default();
-    if let Some(app_server) = AppServer::ALL.iter().find(|peer| peer.name() == name) {
-        app_server.be(Setup::read());
-    } else if let Some(endpoint) = Endpoint::ALL.into_iter().find(|peer| peer.name() == name) {
-        endpoint.be(Setup::read());
-    } else {
-        return usage();
-    }
-    ExitCode::SUCCESS
-}
-
 /// As many as a process may have files, and some to spare.
 fn within_limits(wanted: usize) -> usize {
     use rustix::process::{Resource, getrlimit};
@@ -78,65 +66,73 @@ fn within_limits(wanted: usize) -> usize {
 /// What one of the connections costs on one side.
 struct Row {
     side: &'static str,
-    peer: &'static str,
+    program: &'static Program,
     connections: usize,
-    /// Bytes.
-    memory: Option<f64>,
+    /// Bytes, and milliseconds of a login.
+    cost: Cost,
     /// Times what raw takes.
-    memory_ratio: Option<f64>,
-    /// Milliseconds of a login.
-    cpu: Option<f64>,
-    /// Times what raw takes.
-    cpu_ratio: Option<f64>,
+    ratio: Cost,
+    /// Times what raw takes on the same runtime.
+    own_ratio: Cost,
 }
 
 fn measure_all(connections: usize) -> io::Result<Vec<Row>> {
     let certificate = Certificate::make();
     let (mut app_servers, mut endpoints) = (Vec::new(), Vec::new());
-    let mut pairs = vec![(Endpoint::Raw, AppServer::Raw)];
-    let others = AppServer::ALL
-        .iter()
-        .copied()
-        .filter(|other| *other != AppServer::Raw);
-    pairs.extend(others.map(|other| (Endpoint::Raw, other)));
-    let others = Endpoint::ALL
-        .into_iter()
-        .filter(|other| *other != Endpoint::Raw);
-    pairs.extend(others.map(|other| (other, AppServer::Raw)));
-    for (endpoint, app_server) in pairs {
-        eprintln!("{} <- {}", endpoint.name(), app_server.name());
+    let (raw_app_server, raw_endpoint) = (&APP_SERVERS[0], &ENDPOINTS[0]);
+    let app_server_pairs = APP_SERVERS.iter().map(|other| (raw_endpoint, other));
+    let endpoint_pairs = ENDPOINTS.iter().map(|other| (other, raw_app_server));
+    // Both sides of the first are raw.
+    for (endpoint, app_server) in app_server_pairs.chain(endpoint_pairs.skip(1)) {
+        eprintln!("{} <- {}", endpoint.name, app_server.name);
         let (reached, taken) = measure(&certificate, endpoint, app_server, connections)?;
-        let row = |side, peer, (memory, cpu): Cost| Row {
+        let row = |side, program, cost| Row {
             side,
-            peer,
+            program,
             connections: reached,
-            memory,
-            memory_ratio: None,
-            cpu,
-            cpu_ratio: None,
+            cost,
+            ratio: Cost::default(),
+            own_ratio: Cost::default(),
         };
-        // The one of the two that this pair is for; both of the first.
-        if endpoint == Endpoint::Raw {
-            app_servers.push(row("app server", app_server.name(), taken.app_server));
+        // The one of the two that this pair is for.
+        if endpoint.name == raw_endpoint.name {
+            app_servers.push(row("app server", app_server, taken.app_server));
         }
-        if app_server == AppServer::Raw {
-            endpoints.push(row("endpoint", endpoint.name(), taken.endpoint));
+        if app_server.name == raw_app_server.name {
+            endpoints.push(row("endpoint", endpoint, taken.endpoint));
         }
     }
     for rows in [&mut app_servers, &mut endpoints] {
-        let raw = rows.first().map(|raw| (raw.memory, raw.cpu));
-        let ratio = |this: Option<f64>, raw: Option<f64>| Some(this? / raw?);
+        let costs: Vec<_> = rows
+            .iter()
+            .map(|row| (row.program.name, row.cost))
+            .collect();
         for row in rows {
-            row.memory_ratio = ratio(row.memory, raw.and_then(|raw| raw.0));
-            row.cpu_ratio = ratio(row.cpu, raw.and_then(|raw| raw.1));
+            let own = costs.iter().find(|(name, _)| *name == row.program.raw);
+            row.ratio = row.cost.times(costs[0].1);
+            row.own_ratio = own.map_or(Cost::default(), |own| row.cost.times(own.1));
         }
     }
     app_servers.append(&mut endpoints);
     Ok(app_servers)
 }
 
-/// Bytes, and milliseconds of a login.
-type Cost = (Option<f64>, Option<f64>);
+/// Bytes, and milliseconds of a login; or the ratios of them.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    memory: Option<f64>,
+    login: Option<f64>,
+}
+
+impl Cost {
+    fn times(self, raw: Self) -> Self {
+        let ratio = |this: Option<f64>, raw: Option<f64>| Some(this? / raw?);
+        Self {
+            memory: ratio(self.memory, raw.memory),
+            login: ratio(self.login, raw.login),
+        }
+    }
+}
 
 struct Taken {
     app_server: Cost,
@@ -145,8 +141,8 @@ struct Taken {
 
 fn measure(
     certificate: &Certificate,
-    endpoint: Endpoint,
-    app_server: AppServer,
+    endpoint: &Program,
+    app_server: &Program,
     connections: usize,
 ) -> io::Result<(usize, Taken)> {
     let mut setup = Setup {
@@ -156,9 +152,9 @@ fn measure(
         size: 0,
         connections,
     };
-    let mut serving = Peer::start(endpoint.name(), &setup)?;
+    let mut serving = Peer::start(endpoint.name, &setup)?;
     setup.address = serving.line()?.parse().ok();
-    let mut using = Peer::start(app_server.name(), &setup)?;
+    let mut using = Peer::start(app_server.name, &setup)?;
     let usage = |peer: &Peer| (resident(peer.id()), cpu(peer.id()));
     // What the first one takes is the program's.
     let first = using.line()?;
@@ -172,10 +168,11 @@ fn measure(
         let each = (reached - 1) as f64;
         let memory = after.0.zip(before.0);
         let cpu = after.1.zip(before.1);
-        (
-            memory.map(|(after, before)| (after as f64 - before as f64) / each),
-            cpu.map(|(after, before)| after.saturating_sub(before).as_secs_f64() * 1e3 / each),
-        )
+        Cost {
+            memory: memory.map(|(after, before)| (after as f64 - before as f64) / each),
+            login: cpu
+                .map(|(after, before)| after.saturating_sub(before).as_secs_f64() * 1e3 / each),
+        }
     };
     let taken = Taken {
         app_server: cost(before.0, after.0),
@@ -188,9 +185,11 @@ fn show(rows: &[Row], json: bool) {
     if json {
         for row in rows {
             let line = serde_json::json!({
-                "table": "idle", "side": row.side, "peer": row.peer, "connections": row.connections,
-                "memory_bytes": row.memory, "memory_ratio": row.memory_ratio,
-                "login_cpu_ms": row.cpu, "login_cpu_ratio": row.cpu_ratio,
+                "table": "idle", "side": row.side, "peer": row.program.name, "connections": row.connections,
+                "memory_bytes": row.cost.memory, "memory_ratio": row.ratio.memory,
+                "own_memory_ratio": row.own_ratio.memory,
+                "login_cpu_ms": row.cost.login, "login_cpu_ratio": row.ratio.login,
+                "own_login_cpu_ratio": row.own_ratio.login,
             });
             println!("{line}");
         }
@@ -203,7 +202,9 @@ fn show(rows: &[Row], json: bool) {
         "",
         "",
         "memory/raw",
+        "memory/own raw",
         "login CPU/raw",
+        "login CPU/own raw",
         "KB each",
         "login ms",
         "connections",
@@ -211,11 +212,13 @@ fn show(rows: &[Row], json: bool) {
     let cells = rows.iter().map(|row| {
         vec![
             row.side.to_owned(),
-            row.peer.to_owned(),
-            number(row.memory_ratio, 2),
-            number(row.cpu_ratio, 2),
-            number(row.memory.map(|bytes| bytes / 1e3), 1),
-            number(row.cpu, 2),
+            row.program.name.to_owned(),
+            number(row.ratio.memory, 2),
+            number(row.own_ratio.memory, 2),
+            number(row.ratio.login, 2),
+            number(row.own_ratio.login, 2),
+            number(row.cost.memory.map(|bytes| bytes / 1e3), 1),
+            number(row.cost.login, 2),
             row.connections.to_string(),
         ]
     });

@@ -11,27 +11,17 @@ use ccs_tokio::{Client, Config, Data, Downstream, Event, Incoming};
 
 pub async fn on_tokio(setup: Setup) {
     let connected = ccs_tokio::connect(config(&setup)).await;
-    let (client, incoming) = connected.expect("a connection");
-    run(client, incoming, &setup).await;
+    run(connected.expect("a connection"), &setup).await;
 }
 
-pub fn on_async_std(setup: Setup) {
-    // On the executor's one thread, where the connection is, too.
-    let task = async_std::task::spawn(async move {
-        let connected = ccs_async_std::connect(config(&setup)).await;
-        let (client, incoming) = connected.expect("a connection");
-        run(client, incoming, &setup).await;
-    });
-    async_std::task::block_on(task);
+pub async fn on_async_std(setup: Setup) {
+    let connected = ccs_async_std::connect(config(&setup)).await;
+    run(connected.expect("a connection"), &setup).await;
 }
 
-pub fn on_smol(setup: Setup) {
-    let task = smol::spawn(async move {
-        let connected = ccs_async_std::smol::connect(config(&setup)).await;
-        let (client, incoming) = connected.expect("a connection");
-        run(client, incoming, &setup).await;
-    });
-    smol::block_on(task);
+pub async fn on_smol(setup: Setup) {
+    let connected = ccs_async_std::smol::connect(config(&setup)).await;
+    run(connected.expect("a connection"), &setup).await;
 }
 
 fn config(setup: &Setup) -> Config {
@@ -44,7 +34,7 @@ fn config(setup: &Setup) -> Config {
     config
 }
 
-async fn run(client: Client, incoming: Incoming, setup: &Setup) {
+async fn run((client, incoming): (Client, Incoming), setup: &Setup) {
     match setup.direction {
         Direction::Up => take(incoming).await,
         Direction::Down => send(client, setup.corpus()).await,

@@ -7,59 +7,52 @@ mod raw;
 #[cfg(feature = "xmpp-rs")]
 mod tokio_xmpp;
 
-use ccs_bench::loopback::child::Setup;
+use ccs_bench::loopback::program::{Program, on_async_std, on_smol, on_tokio};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AppServer {
-    /// The limit.
-    Raw,
-    CcsTokio,
-    CcsAsyncStd,
-    CcsSmol,
-    Naive,
+/// The first is what all are compared with.
+pub const APP_SERVERS: &[Program] = &[
+    Program {
+        name: "raw",
+        raw: "raw",
+        run: |setup| on_tokio(raw::on_tokio(setup)),
+    },
+    Program {
+        name: CCS,
+        raw: "raw",
+        run: |setup| on_tokio(ccs::on_tokio(setup)),
+    },
+    Program {
+        name: "raw async-std",
+        raw: "raw async-std",
+        run: |setup| on_async_std(raw::on_async_io(setup)),
+    },
+    Program {
+        name: "ccs-async-std",
+        raw: "raw async-std",
+        run: |setup| on_async_std(ccs::on_async_std(setup)),
+    },
+    Program {
+        name: "raw smol",
+        raw: "raw smol",
+        run: |setup| on_smol(raw::on_async_io(setup)),
+    },
+    Program {
+        name: "ccs-smol",
+        raw: "raw smol",
+        run: |setup| on_smol(ccs::on_smol(setup)),
+    },
+    Program {
+        name: "naive",
+        raw: "raw",
+        run: |setup| on_tokio(naive::run(setup)),
+    },
     #[cfg(feature = "xmpp-rs")]
-    TokioXmpp,
-}
+    Program {
+        name: "tokio-xmpp",
+        raw: "raw",
+        run: |setup| on_tokio(tokio_xmpp::run(setup)),
+    },
+];
 
-impl AppServer {
-    pub const ALL: &[Self] = &[
-        Self::Raw,
-        Self::CcsTokio,
-        Self::CcsAsyncStd,
-        Self::CcsSmol,
-        Self::Naive,
-        #[cfg(feature = "xmpp-rs")]
-        Self::TokioXmpp,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::CcsTokio => "ccs-tokio",
-            Self::CcsAsyncStd => "ccs-async-std",
-            Self::CcsSmol => "ccs-smol",
-            Self::Naive => "naive",
-            #[cfg(feature = "xmpp-rs")]
-            Self::TokioXmpp => "tokio-xmpp",
-        }
-    }
-
-    /// Is one, until the endpoint closes the connection.
-    pub fn be(self, setup: Setup) {
-        match self {
-            Self::Raw => on_tokio(raw::run(setup)),
-            Self::CcsTokio => on_tokio(ccs::on_tokio(setup)),
-            Self::CcsAsyncStd => ccs::on_async_std(setup),
-            Self::CcsSmol => ccs::on_smol(setup),
-            Self::Naive => on_tokio(naive::run(setup)),
-            #[cfg(feature = "xmpp-rs")]
-            Self::TokioXmpp => on_tokio(tokio_xmpp::run(setup)),
-        }
-    }
-}
-
-fn on_tokio(app_server: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().build().expect("a runtime");
-    runtime.block_on(app_server);
-}
+/// The one whose peak the fixed rates go by.
+pub const CCS: &str = "ccs-tokio";

@@ -10,6 +10,7 @@ use ccs_bench::jobs::naive::{Bodies, Ended, ack_stanza, stanza};
 use ccs_bench::loopback::child::Setup;
 use ccs_bench::loopback::login::log_in;
 use ccs_bench::loopback::numbered::id;
+use ccs_bench::loopback::raw::on_tokio;
 use ccs_bench::loopback::{Direction, WINDOW};
 use quick_xml::Reader;
 use serde::Deserialize;
@@ -18,11 +19,10 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::client::TlsStream;
 
-use super::raw::connect;
-
 pub async fn run(setup: Setup) {
     let address = setup.address.expect("of the endpoint");
-    let mut stream = connect(address, &setup.certificate).await;
+    let stream = on_tokio(address, setup.certificate.connect()).await;
+    let mut stream = stream.expect("TLS");
     let begun = log_in(&mut stream).await.expect("a login");
     let (read, write) = split(stream);
     match setup.direction {

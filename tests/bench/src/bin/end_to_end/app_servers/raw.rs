@@ -1,30 +1,27 @@
-//! The limit: tokio and rustls move the same bytes, and nobody looks at them.
+//! The limit: the runtime and rustls move the same bytes, and nobody looks at them.
 
-use std::net::SocketAddr;
-
-use ccs_bench::loopback::certificate::Certificate;
 use ccs_bench::loopback::child::Setup;
 use ccs_bench::loopback::counting::{End, role};
 use ccs_bench::loopback::login::log_in;
 use ccs_bench::loopback::pump::{Role, pump};
-use ccs_tls::Connect;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use ccs_bench::loopback::raw;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-pub async fn run(setup: Setup) {
+pub async fn on_tokio(setup: Setup) {
     let address = setup.address.expect("of the endpoint");
-    let mut stream = connect(address, &setup.certificate).await;
+    let stream = raw::on_tokio(address, setup.certificate.connect()).await;
+    run(stream.expect("TLS"), &setup).await;
+}
+
+pub async fn on_async_io(setup: Setup) {
+    let address = setup.address.expect("of the endpoint");
+    let stream = raw::on_async_io(address, setup.certificate.connect()).await;
+    run(stream.expect("TLS"), &setup).await;
+}
+
+async fn run(mut stream: impl AsyncRead + AsyncWrite + Unpin, setup: &Setup) {
     let begun = log_in(&mut stream).await.expect("a login");
     let mut role = role(&setup.corpus(), End::AppServer, setup.direction);
     role.receive(&begun);
     let _ = pump(&mut stream, &mut role).await;
-}
-
-pub async fn connect(address: SocketAddr, certificate: &Certificate) -> TlsStream<TcpStream> {
-    let stream = TcpStream::connect(address).await.expect("an endpoint");
-    stream.set_nodelay(true).expect("a socket");
-    let Connect { config, name } = certificate.connect();
-    let connecting = TlsConnector::from(config).connect(name, stream);
-    connecting.await.expect("TLS")
 }

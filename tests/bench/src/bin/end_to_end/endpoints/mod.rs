@@ -8,43 +8,32 @@ mod raw;
 use std::net::SocketAddr;
 
 use ccs_bench::corpus::Corpus;
-use ccs_bench::loopback::child::Setup;
 use ccs_bench::loopback::numbered::id;
+use ccs_bench::loopback::program::{Program, on_tokio};
 use ccs_tokio::{Data, Upstream};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
-    /// The limit.
-    Raw,
-    /// The connections alone.
-    CcsTokio,
-    /// With a hub behind them, which keeps and routes.
-    CcsHub,
-}
+/// The first is what all are compared with.
+pub const ENDPOINTS: &[Program] = &[
+    Program {
+        name: "raw endpoint",
+        raw: "raw endpoint",
+        run: |setup| on_tokio(raw::run(setup)),
+    },
+    // The connections alone.
+    Program {
+        name: "ccs-tokio endpoint",
+        raw: "raw endpoint",
+        run: |setup| on_tokio(ccs::run(setup)),
+    },
+    // With a hub behind them, which keeps and routes.
+    Program {
+        name: "ccs-tokio endpoint and hub",
+        raw: "raw endpoint",
+        run: |setup| on_tokio(hub::run(setup)),
+    },
+];
 
-impl Endpoint {
-    pub const ALL: [Self; 3] = [Self::Raw, Self::CcsTokio, Self::CcsHub];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw endpoint",
-            Self::CcsTokio => "ccs-tokio endpoint",
-            Self::CcsHub => "ccs-tokio endpoint and hub",
-        }
-    }
-
-    /// Is one, until it is ended. Its first line says where it listens.
-    pub fn be(self, setup: Setup) {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.enable_all().build().expect("a runtime");
-        match self {
-            Self::Raw => runtime.block_on(raw::run(setup)),
-            Self::CcsTokio => runtime.block_on(ccs::run(setup)),
-            Self::CcsHub => runtime.block_on(hub::run(setup)),
-        }
-    }
-}
-
+/// Where an endpoint listens is its first line.
 fn listening_on(address: SocketAddr) {
     println!("{address}");
 }
