@@ -111,8 +111,8 @@ pub use key::ApiKey;
 pub use ledger::ConnectionId;
 pub use message::SenderId;
 pub use server::{
-    AnswerError, AnswerToken, AuthRequest, Nonce, SendError, ServerConnection, ServerEvent,
-    ServerFinished,
+    AnswerError, AnswerToken, AuthRequest, Fingerprint, Nonce, SendError, ServerConnection,
+    ServerEvent, ServerFinished, Unconfirmed,
 };
 pub use tap::{Direction, Tap};
 pub use text::Text;

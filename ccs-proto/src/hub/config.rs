@@ -45,7 +45,7 @@ pub struct HubConfig {
     pub upstream_kept_for: Duration,
     /// Receipts of one sender that wait for a connection, at most; the oldest goes first. Default: 1,000.
     pub receipts: usize,
-    /// Ids of one sender of which the ack may be lost, at most; the oldest goes first. Default: 10,000
+    /// Messages of one sender of which the ack may be lost, by id, at most; the oldest goes first. Default: 10,000
     /// (`docs/protocol.md` §12 #48).
     pub remembered_ids: usize,
     /// Messages for devices that wait, of all senders, one for each device; beyond that messages to devices that cannot be reached are

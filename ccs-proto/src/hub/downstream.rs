@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::command::{Command, Record, StoreId};
 use super::event::HubEvent;
 use super::mailbox::Reach;
+use super::senders::Doubtful;
 use super::storing::Stored;
 use super::{DeliveryId, Device, Hub};
 use crate::ledger::ConnectionId;
@@ -109,8 +110,8 @@ impl Hub {
         let Some((id, sender)) = self.senders.of(connection) else {
             return;
         };
-        let doubtful = sender.doubtful.take(&message_id);
-        let known = doubtful.is_some_and(|restored| restored.is_none_or(|same| *same == message));
+        let same = |doubtful: &Doubtful| doubtful.is(&message);
+        let known = sender.doubtful.take_if(&message_id, same).is_some();
         #[cfg(ccs_planted)]
         let known = self.plant_doubt(known, &message_id);
         if known {

@@ -8,6 +8,7 @@ use super::config::{HubConfig, SenderLimits};
 use super::lately::Lately;
 use crate::ledger::ConnectionId;
 use crate::message::{Downstream, MessageId, Receipt, RegistrationToken, SenderId};
+use crate::server::Fingerprint;
 
 /// A device chooses its own ids, so two devices may use the same one: the name is both.
 pub(super) type UpstreamKey = (RegistrationToken, MessageId);
@@ -37,9 +38,27 @@ pub(super) struct Sender {
     pub(super) bytes: usize,
     /// Receipts that wait for a connection.
     pub(super) receipts: VecDeque<Receipt>,
-    /// Accepted messages whose ack may be lost, by id; each is known once. What was restored comes with its message, since it
-    /// may be long ago: only the same message is the same again.
-    pub(super) doubtful: Lately<MessageId, Option<Arc<Downstream>>>,
+    /// Accepted messages whose ack may be lost, by id; each is known once. An app server may have started its ids anew, so
+    /// only the same message is the same again.
+    pub(super) doubtful: Lately<MessageId, Doubtful>,
+}
+
+/// A message whose ack may be lost.
+#[derive(Debug)]
+pub(super) enum Doubtful {
+    /// It was acked on a connection that has ended.
+    Acked(Fingerprint),
+    /// It was stored by a hub before this one.
+    Restored(Arc<Downstream>),
+}
+
+impl Doubtful {
+    pub(super) fn is(&self, message: &Downstream) -> bool {
+        match self {
+            Self::Acked(content) => content.is_of(message),
+            Self::Restored(restored) => **restored == *message,
+        }
+    }
 }
 
 /// One connection.

@@ -2,6 +2,7 @@
 
 mod acts;
 mod again;
+mod anew;
 mod connections;
 mod doubt;
 mod downstream;

@@ -1,0 +1,167 @@
+//! Telling a message that comes again from another one of the same id, without keeping either.
+
+use std::hash::{Hash, Hasher};
+
+use super::Nonce;
+use crate::message::Downstream;
+
+/// What a message says, in 64 bits: two messages that differ in anything have the same ones by an accident of 2^-64.
+///
+/// The key is the connection's own, of its random bytes, so that nobody who writes a part of a message can make it look like
+/// another one. An endpoint takes one for each message, so it is cheap rather than a lock: each step multiplies 16 bytes
+/// under the key and folds the product, as wyhash does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint {
+    key: [u64; 2],
+    print: u64,
+}
+
+impl Fingerprint {
+    pub(super) fn new(message: &Downstream, nonce: Nonce) -> Self {
+        let bytes = nonce.0.first_chunk().copied().unwrap_or_default();
+        let ([first, second], [one, other]) = (halves(bytes), PI);
+        Self::under([first ^ one, second ^ other], message)
+    }
+
+    fn under(key: [u64; 2], message: &Downstream) -> Self {
+        let [state, secret] = key;
+        let mut fold = Fold { state, secret };
+        message.hash(&mut fold);
+        let print = fold.state;
+        Self { key, print }
+    }
+
+    /// Whether it is that of this message.
+    #[must_use]
+    pub fn is_of(&self, message: &Downstream) -> bool {
+        *self == Self::under(self.key, message)
+    }
+}
+
+/// Digits of π: a product with few bits in one factor spreads little, and not everybody's bytes are random.
+const PI: [u64; 2] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344];
+
+fn halves(bytes: [u8; 16]) -> [u64; 2] {
+    let whole = u128::from_le_bytes(bytes);
+    [whole as u64, (whole >> 64) as u64]
+}
+
+struct Fold {
+    state: u64,
+    secret: u64,
+}
+
+impl Fold {
+    fn step(&mut self, [first, second]: [u64; 2]) {
+        let (left, right) = (first ^ self.state, second ^ self.secret);
+        let product = u128::from(left).wrapping_mul(u128::from(right));
+        self.state = product as u64 ^ (product >> 64) as u64;
+    }
+}
+
+impl Hasher for Fold {
+    fn write(&mut self, bytes: &[u8]) {
+        // The length first: what is filled up with zeros is another text than one that ends in them.
+        self.step([bytes.len() as u64, 0]);
+        let (blocks, rest) = bytes.as_chunks();
+        for block in blocks {
+            self.step(halves(*block));
+        }
+        let mut last = [0; 16];
+        if let Some(part) = last.get_mut(..rest.len()) {
+            part.copy_from_slice(rest);
+        }
+        self.step(halves(last));
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.step([number, 0]);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::message::{Notification, Priority};
+
+    const NONCE: Nonce = Nonce(*b"twenty random bytes.");
+
+    fn message() -> Downstream {
+        Downstream::to("phone-1").data("n", "1")
+    }
+
+    #[test]
+    fn every_part_of_a_message_counts() {
+        let shown = |title: &str| message().notification(Notification::new().title(title));
+        let messages = [
+            message(),
+            Downstream::to("phone-2").data("n", "1"),
+            Downstream::to("phone-1"),
+            Downstream::to("phone-1").data("n", ""),
+            message().data("n", "1"),
+            Downstream::to("phone-1").data("n1", ""),
+            message().id("m"),
+            message().collapse_key("n"),
+            message().priority(Priority::High),
+            message().content_available(true),
+            message().mutable_content(true),
+            message().mutable_content(false),
+            message().delay_while_idle(true),
+            message().time_to_live(Duration::from_secs(1)),
+            message().receipt_requested(true),
+            message().dry_run(true),
+            shown("a"),
+            shown("b"),
+        ];
+        let prints = messages.iter().map(|m| Fingerprint::new(m, NONCE).print);
+        let different: BTreeSet<_> = prints.collect();
+        assert_eq!(different.len(), messages.len());
+        for (at, one) in messages.iter().enumerate() {
+            let print = Fingerprint::new(one, NONCE);
+            let same = messages.iter().map(|other| print.is_of(other));
+            assert!(same.eq((0..messages.len()).map(|other| other == at)));
+        }
+    }
+
+    #[test]
+    fn every_byte_and_the_length_count_whatever_the_nonce() {
+        for byte in (0..=255).step_by(15) {
+            let nonce = Nonce([byte; 20]);
+            let mut different = BTreeSet::new();
+            let mut texts = 0;
+            for length in 1..50 {
+                for changed in 0..length {
+                    let mut text = vec![b'0'; length];
+                    text[changed] = b'1';
+                    let text = String::from_utf8(text).unwrap();
+                    let message = Downstream::to(text.as_str());
+                    different.insert(Fingerprint::new(&message, nonce).print);
+                    texts += 1;
+                }
+            }
+            assert_eq!(different.len(), texts, "{byte}");
+        }
+    }
+
+    #[test]
+    fn each_connection_has_its_own() {
+        let [own, other] = [NONCE, Nonce([7; 20])].map(|nonce| Fingerprint::new(&message(), nonce));
+        assert_ne!(own, other);
+        assert!(own.is_of(&message()) && other.is_of(&message()));
+    }
+}
