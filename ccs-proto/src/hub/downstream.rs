@@ -175,7 +175,9 @@ impl Hub {
             });
             return Ok(());
         }
-        if !self.mail.has_room(&self.config, &devices, &message) {
+        let share = self.mail.shares.of(&sender);
+        let shares = &self.mail.shares;
+        if !shares.has_room(share, &self.config, &devices, &message) {
             self.emit(HubEvent::TooMuchKept {
                 connection: arrival.connection,
                 message_id: message_id.clone(),
@@ -191,8 +193,10 @@ impl Hub {
         for (token, reach) in &devices {
             let device = Device::new(sender.clone(), token.clone());
             let delivery = DeliveryId(self.next_number());
-            self.set_reach(&device, *reach);
-            self.mail.insert(delivery, id, device, *reach);
+            self.tell_if_online(&device, *reach);
+            let mailbox = self.mail.find_or_open(device, *reach);
+            self.set_reach(mailbox, *reach);
+            self.mail.insert(delivery, id, mailbox);
         }
         let target = message.target().clone();
         let record = Record::Downstream {

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::command::StoreId;
-use super::config::HubConfig;
-use super::lately::Lately;
 use super::mailbox::{Mailbox, Reach};
+use super::share::{ShareNo, Shares};
 use crate::ledger::ConnectionId;
 use crate::message::{Downstream, MessageId, RegistrationToken, SenderId};
 use crate::time::Time;
@@ -43,22 +42,25 @@ pub struct Copy {
     pub connection: Option<ConnectionId>,
 }
 
-/// All copies, and the messages that they are of.
+/// All copies, the messages that they are of, and the devices that they are for.
 #[derive(Debug, Default)]
 pub(super) struct Mail {
     pub(super) letters: BTreeMap<StoreId, Letter>,
-    pub(super) copies: BTreeMap<DeliveryId, Held>,
-    pub(super) boxes: BTreeMap<Device, Mailbox>,
-    /// How many messages were discarded since too many waited for a device, which was not told yet.
-    pub(super) untold: Lately<Device, u64>,
-    on_their_way: usize,
-    bytes: usize,
+    copies: BTreeMap<DeliveryId, Held>,
+    boxes: BTreeMap<BoxId, Mailbox>,
+    last_box: u64,
+    pub(super) shares: Shares,
 }
+
+/// One device's mailbox: numbers are found faster than devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BoxId(u64);
 
 /// A message, as long as a device has not got it.
 #[derive(Debug)]
 pub(super) struct Letter {
     sender: SenderId,
+    share: ShareNo,
     pub(super) message_id: MessageId,
     pub(super) message: Arc<Downstream>,
     connection: Option<ConnectionId>,
@@ -71,7 +73,7 @@ pub(super) struct Letter {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) letter: StoreId,
-    pub(super) device: Device,
+    pub(super) mailbox: BoxId,
     state: State,
 }
 
@@ -100,23 +102,6 @@ impl Mail {
         self.copies.len()
     }
 
-    /// Whether copies for these devices may come in: those that are to wait, and those that go on their way at once, have
-    /// a bound each.
-    pub(super) fn has_room(
-        &self,
-        config: &HubConfig,
-        devices: &BTreeMap<RegistrationToken, Reach>,
-        message: &Downstream,
-    ) -> bool {
-        let leave = |reach: &&Reach| reach.lets_through(message);
-        let leaving = devices.values().filter(leave).count();
-        let staying = devices.len().saturating_sub(leaving);
-        let waiting = self.copies.len().saturating_sub(self.on_their_way);
-        let fits = |held: usize, more| held.saturating_add(more) <= config.kept_messages;
-        let stays = fits(waiting, staying) && self.bytes < config.kept_bytes;
-        (staying == 0 || stays) && fits(self.on_their_way, leaving)
-    }
-
     pub(super) fn letter(
         &mut self,
         id: StoreId,
@@ -126,9 +111,13 @@ impl Mail {
         message: &Arc<Downstream>,
         expires: Time,
     ) {
-        self.bytes = self.bytes.saturating_add(weight(message));
+        let share = self.shares.of(sender);
+        if let Some(share) = self.shares.get_mut(share) {
+            share.bytes = share.bytes.saturating_add(weight(message));
+        }
         let letter = Letter {
             sender: sender.clone(),
+            share,
             message_id: message_id.clone(),
             message: Arc::clone(message),
             connection,
@@ -139,18 +128,45 @@ impl Mail {
         self.letters.insert(id, letter);
     }
 
+    /// The mailbox of a device for which there is something.
+    pub(super) fn find(&mut self, device: &Device) -> Option<BoxId> {
+        let share = self.shares.find_mut(&device.sender)?;
+        share.boxes.get(&device.token).copied()
+    }
+
+    /// The same, or a new one of a device that can be reached or not.
+    pub(super) fn find_or_open(&mut self, device: Device, reach: Reach) -> BoxId {
+        let new = BoxId(self.last_box.saturating_add(1));
+        let share = self.shares.of(&device.sender);
+        let boxes = self.shares.get_mut(share).map(|share| &mut share.boxes);
+        let found = boxes.map(|boxes| *boxes.entry(device.token.clone()).or_insert(new));
+        if let Some(found) = found.filter(|found| *found != new) {
+            return found;
+        }
+        self.last_box = new.0;
+        self.boxes.insert(new, Mailbox::new(device, share, reach));
+        new
+    }
+
+    pub(super) fn mailbox_mut(&mut self, id: BoxId) -> Option<&mut Mailbox> {
+        self.boxes.get_mut(&id)
+    }
+
     /// A copy that is being stored.
-    pub(super) fn insert(&mut self, id: DeliveryId, letter: StoreId, device: Device, reach: Reach) {
+    pub(super) fn insert(&mut self, id: DeliveryId, letter: StoreId, mailbox: BoxId) {
         if let Some(letter) = self.letters.get_mut(&letter) {
             letter.copies.insert(id);
         }
-        let new = || Mailbox::new(reach);
-        let mailbox = self.boxes.entry(device.clone()).or_insert_with(new);
-        mailbox.copies = mailbox.copies.saturating_add(1);
+        if let Some(mailbox) = self.boxes.get_mut(&mailbox) {
+            mailbox.copies = mailbox.copies.saturating_add(1);
+            if let Some(share) = self.shares.get_mut(mailbox.share) {
+                share.copies = share.copies.saturating_add(1);
+            }
+        }
         let state = State::Storing;
         let held = Held {
             letter,
-            device,
+            mailbox,
             state,
         };
         self.copies.insert(id, held);
@@ -165,6 +181,10 @@ impl Mail {
         self.letters.get(&self.copies.get(&id)?.letter)
     }
 
+    pub(super) fn mailbox_of(&self, id: DeliveryId) -> Option<&Mailbox> {
+        self.boxes.get(&self.copies.get(&id)?.mailbox)
+    }
+
     /// A copy that its device was given and has not answered for.
     pub(super) fn on_its_way(&self, id: DeliveryId) -> Option<&Held> {
         let held = self.copies.get(&id)?;
@@ -175,7 +195,7 @@ impl Mail {
         let held = self.copies.get(&id)?;
         let letter = self.letters.get(&held.letter)?;
         Some(Copy {
-            device: held.device.clone(),
+            device: self.boxes.get(&held.mailbox)?.device.clone(),
             message_id: letter.message_id.clone(),
             connection: letter.connection,
         })
@@ -186,19 +206,22 @@ impl Mail {
             return;
         };
         let before = std::mem::replace(&mut held.state, state);
-        let count = |state: State| usize::from(state == State::OnItsWay);
-        self.on_their_way = self
-            .on_their_way
-            .saturating_add(count(state))
-            .saturating_sub(count(before));
         let letter = self.letters.get(&held.letter);
         let key = letter.and_then(|letter| letter.message.collapses_by());
-        if let Some(mailbox) = self.boxes.get_mut(&held.device) {
-            if state == State::Waiting {
-                mailbox.put(id, key);
-            } else {
-                mailbox.take(id, key);
-            }
+        let Some(mailbox) = self.boxes.get_mut(&held.mailbox) else {
+            return;
+        };
+        if state == State::Waiting {
+            mailbox.put(id, key);
+        } else {
+            mailbox.take(id, key);
+        }
+        let count = |state: State| usize::from(state == State::OnItsWay);
+        if let Some(share) = self.shares.get_mut(mailbox.share) {
+            share.on_their_way = share
+                .on_their_way
+                .saturating_add(count(state))
+                .saturating_sub(count(before));
         }
     }
 
@@ -207,19 +230,21 @@ impl Mail {
         let copy = self.copy(id)?;
         self.set_state(id, State::Storing);
         let held = self.copies.remove(&id)?;
-        if let Some(mailbox) = self.boxes.get_mut(&held.device) {
-            mailbox.copies = mailbox.copies.saturating_sub(1);
-            if mailbox.is_empty() {
-                self.boxes.remove(&held.device);
-            }
-        }
         let letter = self.letters.get_mut(&held.letter)?;
+        let share = self.shares.get_mut(letter.share)?;
+        share.copies = share.copies.saturating_sub(1);
+        let mailbox = self.boxes.get_mut(&held.mailbox)?;
+        mailbox.copies = mailbox.copies.saturating_sub(1);
+        if mailbox.is_empty() {
+            share.boxes.remove(&copy.device.token);
+            self.boxes.remove(&held.mailbox);
+        }
         letter.copies.remove(&id);
         let wants_receipt = letter.message.wants_receipt() && !letter.confirmed;
         let sender = letter.sender.clone();
         let done = letter.copies.is_empty();
         if done {
-            self.bytes = self.bytes.saturating_sub(weight(&letter.message));
+            share.bytes = share.bytes.saturating_sub(weight(&letter.message));
             self.letters.remove(&held.letter);
         }
         let taken = Taken {

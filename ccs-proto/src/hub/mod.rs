@@ -35,6 +35,7 @@ mod mailbox;
 mod planted;
 mod receipts;
 mod senders;
+mod share;
 mod storing;
 mod upstream;
 

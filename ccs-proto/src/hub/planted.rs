@@ -125,7 +125,7 @@ impl Hub {
 
     pub(super) fn plant_early_forget(&mut self, id: DeliveryId) {
         if self.is_planted(Planted::ForgetBeforeDelivered)
-            && let Some(letter) = self.mail.copies.get(&id).map(|held| held.letter)
+            && let Some(letter) = self.mail.on_its_way(id).map(|held| held.letter)
         {
             self.forget(letter);
         }

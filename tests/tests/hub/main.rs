@@ -11,6 +11,7 @@ mod link;
 mod obey;
 mod receipts;
 mod restart;
+mod shares;
 mod timers;
 mod upstream;
 mod waiting;
