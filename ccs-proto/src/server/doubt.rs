@@ -71,6 +71,7 @@ impl Doubt {
 #[cfg(test)]
 mod tests {
     use super::super::Nonce;
+    use super::super::fingerprint::HashKey;
     use super::*;
     use crate::message::Downstream;
 
@@ -78,7 +79,8 @@ mod tests {
 
     impl Doubt {
         fn ack(&mut self, id: &str) {
-            let content = Fingerprint::new(&Downstream::to("phone-1"), Nonce([7; 20]));
+            let key = HashKey::new(Nonce([7; 20]));
+            let content = Fingerprint::new(&Downstream::to("phone-1"), key);
             self.acked(id.into(), content);
         }
 

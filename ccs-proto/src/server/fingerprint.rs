@@ -1,40 +1,51 @@
 //! Telling a message that comes again from another one of the same id, without keeping either.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hasher};
 
 use super::Nonce;
 use crate::message::Downstream;
 
+/// A key for hashes, out of a connection's random bytes: who writes what is hashed cannot make it look like something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HashKey([u64; 2]);
+
+impl HashKey {
+    pub(super) fn new(nonce: Nonce) -> Self {
+        let bytes = nonce.0.first_chunk().copied().unwrap_or_default();
+        let ([first, second], [one, other]) = (halves(bytes), PI);
+        Self([first ^ one, second ^ other])
+    }
+}
+
+impl BuildHasher for HashKey {
+    type Hasher = Fold;
+
+    fn build_hasher(&self) -> Fold {
+        let [state, secret] = self.0;
+        Fold { state, secret }
+    }
+}
+
 /// What a message says, in 64 bits: two messages that differ in anything have the same ones by an accident of 2^-64.
 ///
-/// The key is the connection's own, of its random bytes, so that nobody who writes a part of a message can make it look like
-/// another one. An endpoint takes one for each message, so it is cheap rather than a lock: each step multiplies 16 bytes
-/// under the key and folds the product, as wyhash does.
+/// The key is that of the connection by which it came. An endpoint takes one for each message, so it is cheap rather than a
+/// lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint {
-    key: [u64; 2],
+    key: HashKey,
     print: u64,
 }
 
 impl Fingerprint {
-    pub(super) fn new(message: &Downstream, nonce: Nonce) -> Self {
-        let bytes = nonce.0.first_chunk().copied().unwrap_or_default();
-        let ([first, second], [one, other]) = (halves(bytes), PI);
-        Self::under([first ^ one, second ^ other], message)
-    }
-
-    fn under(key: [u64; 2], message: &Downstream) -> Self {
-        let [state, secret] = key;
-        let mut fold = Fold { state, secret };
-        message.hash(&mut fold);
-        let print = fold.state;
+    pub(super) fn new(message: &Downstream, key: HashKey) -> Self {
+        let print = key.hash_one(message);
         Self { key, print }
     }
 
     /// Whether it is that of this message.
     #[must_use]
     pub fn is_of(&self, message: &Downstream) -> bool {
-        *self == Self::under(self.key, message)
+        *self == Self::new(message, self.key)
     }
 }
 
@@ -46,7 +57,8 @@ fn halves(bytes: [u8; 16]) -> [u64; 2] {
     [whole as u64, (whole >> 64) as u64]
 }
 
-struct Fold {
+/// Each step multiplies 16 bytes under the key and folds the product, as wyhash does.
+pub(super) struct Fold {
     state: u64,
     secret: u64,
 }
@@ -99,7 +111,9 @@ mod tests {
     use super::*;
     use crate::message::{Notification, Priority};
 
-    const NONCE: Nonce = Nonce(*b"twenty random bytes.");
+    fn key() -> HashKey {
+        HashKey::new(Nonce(*b"twenty random bytes."))
+    }
 
     fn message() -> Downstream {
         Downstream::to("phone-1").data("n", "1")
@@ -128,11 +142,11 @@ mod tests {
             shown("a"),
             shown("b"),
         ];
-        let prints = messages.iter().map(|m| Fingerprint::new(m, NONCE).print);
+        let prints = messages.iter().map(|m| Fingerprint::new(m, key()).print);
         let different: BTreeSet<_> = prints.collect();
         assert_eq!(different.len(), messages.len());
         for (at, one) in messages.iter().enumerate() {
-            let print = Fingerprint::new(one, NONCE);
+            let print = Fingerprint::new(one, key());
             let same = messages.iter().map(|other| print.is_of(other));
             assert!(same.eq((0..messages.len()).map(|other| other == at)));
         }
@@ -141,7 +155,7 @@ mod tests {
     #[test]
     fn every_byte_and_the_length_count_whatever_the_nonce() {
         for byte in (0..=255).step_by(15) {
-            let nonce = Nonce([byte; 20]);
+            let key = HashKey::new(Nonce([byte; 20]));
             let mut different = BTreeSet::new();
             let mut texts = 0;
             for length in 1..50 {
@@ -150,7 +164,7 @@ mod tests {
                     text[changed] = b'1';
                     let text = String::from_utf8(text).unwrap();
                     let message = Downstream::to(text.as_str());
-                    different.insert(Fingerprint::new(&message, nonce).print);
+                    different.insert(Fingerprint::new(&message, key).print);
                     texts += 1;
                 }
             }
@@ -160,7 +174,8 @@ mod tests {
 
     #[test]
     fn each_connection_has_its_own() {
-        let [own, other] = [NONCE, Nonce([7; 20])].map(|nonce| Fingerprint::new(&message(), nonce));
+        let [own, other] =
+            [key(), HashKey::new(Nonce([7; 20]))].map(|key| Fingerprint::new(&message(), key));
         assert_ne!(own, other);
         assert!(own.is_of(&message()) && other.is_of(&message()));
     }

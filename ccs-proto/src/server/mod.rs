@@ -27,6 +27,7 @@ use crate::time::Time;
 use crate::xmpp::StreamCondition;
 use answered::Answered;
 use doubt::Doubt;
+use fingerprint::HashKey;
 use handshake::{Identity, Stage};
 use upstream::Upstreams;
 
@@ -43,6 +44,7 @@ pub struct ServerConnection {
     config: Arc<ServerConfig>,
     id: ConnectionId,
     nonce: Nonce,
+    hash_key: HashKey,
     started: Time,
     stage: Stage,
     identity: Option<Identity>,
@@ -84,9 +86,11 @@ impl ServerConnection {
         let tap = config.tap.clone();
         let mut wire = Wire::new(id, config.limits, tap, StreamCondition::InvalidXml, now);
         wire.hide_input(true);
+        let hash_key = HashKey::new(nonce);
         Self {
             id,
             nonce,
+            hash_key,
             started: now,
             stage: Stage::FIRST,
             identity: None,
@@ -96,7 +100,7 @@ impl ServerConnection {
             wire,
             inbox: Inbox::new(config.inbox_messages, config.inbox_bytes),
             unanswered: Unsettled::new(id),
-            answered: Answered::new(config.remembered_ids),
+            answered: Answered::new(config.remembered_ids, hash_key),
             doubt: Doubt::default(),
             window: config.window,
             upstreams: Upstreams::new(config.upstream_window),

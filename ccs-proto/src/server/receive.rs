@@ -230,7 +230,7 @@ impl ServerConnection {
         };
         let token = AnswerToken {
             token: self.unanswered.issue(unanswered, now),
-            content: Fingerprint::new(&message, self.nonce),
+            content: Fingerprint::new(&message, self.hash_key),
         };
         let event = ServerEvent::Downstream {
             message_id,
