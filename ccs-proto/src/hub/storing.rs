@@ -60,10 +60,7 @@ impl Hub {
                 sender,
                 message,
                 expires,
-            } => {
-                self.insert_upstream(id.0, &sender, message, expires);
-                self.wait(id.0);
-            }
+            } => self.restore_upstream(id.0, sender, message, expires),
             Record::Downstream {
                 sender,
                 message_id,
