@@ -78,6 +78,7 @@ mod config;
 mod connection;
 mod error;
 mod habit;
+mod hash;
 pub mod hub;
 mod key;
 mod ledger;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::command::{Command, StoreId};
 use super::event::{Discarded, HubEvent};
-use super::mail::{BoxId, DeliveryId, Device, State, Taken};
+use super::mail::{BoxId, DeliveryId, Device, HandedOut, Taken};
 use super::mailbox::{Goes, Reach};
 use super::{Due, Hub};
 use crate::message::{Downstream, MessageId, RegistrationToken, SenderId};
@@ -135,24 +135,25 @@ impl Hub {
     }
 
     fn deliver(&mut self, id: DeliveryId) {
-        let Some(letter) = self.mail.letter_of(id) else {
+        let Some((handed_out, expires)) = self.mail.hand_out(id) else {
             return;
         };
-        let (message_id, message) = (letter.message_id.clone(), Arc::clone(&letter.message));
-        let expires = (letter.expires, Due::CopyExpires(id));
-        self.timers.remove(&expires);
-        self.mail.set_state(id, State::OnItsWay);
+        if let Some(expires) = expires {
+            self.timers.remove(&(expires, Due::CopyExpires(id)));
+        }
         #[cfg(ccs_planted)]
         self.plant_early_forget(id);
-        if let Some(mailbox) = self.mail.mailbox_of(id) {
-            let device = mailbox.device.clone();
-            self.command(Command::Deliver {
-                delivery: id,
-                device,
-                message_id,
-                message,
-            });
-        }
+        let HandedOut {
+            device,
+            message_id,
+            message,
+        } = handed_out;
+        self.command(Command::Deliver {
+            delivery: id,
+            device,
+            message_id,
+            message,
+        });
     }
 
     /// It waits for its device, if it has any time to.
@@ -189,7 +190,7 @@ impl Hub {
         if goes_itself {
             return;
         }
-        self.mail.set_state(id, State::Waiting);
+        self.mail.put_back(id);
         self.timers.insert((expires, Due::CopyExpires(id)));
         self.emit(HubEvent::Kept(copy));
     }
@@ -215,10 +216,11 @@ impl Hub {
     }
 
     pub(super) fn take_copy(&mut self, id: DeliveryId) -> Option<Taken> {
-        let expires = self.mail.letter_of(id)?.expires;
-        self.timers.remove(&(expires, Due::CopyExpires(id)));
-        let (taken, done) = self.mail.take(id)?;
-        if let Some(letter) = done {
+        let taken = self.mail.take(id)?;
+        if let Some(expires) = taken.expires {
+            self.timers.remove(&(expires, Due::CopyExpires(id)));
+        }
+        if let Some(letter) = taken.last_of {
             self.forget(letter);
         }
         Some(taken)

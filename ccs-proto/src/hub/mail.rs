@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::command::StoreId;
 use super::mailbox::{Mailbox, Reach};
 use super::share::{ShareNo, Shares};
+use crate::hash::Hashed;
 use crate::ledger::ConnectionId;
 use crate::message::{Downstream, MessageId, RegistrationToken, SenderId};
 use crate::time::Time;
@@ -78,7 +79,7 @@ pub(super) struct Held {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+enum State {
     Storing,
     Waiting,
     OnItsWay,
@@ -90,6 +91,17 @@ pub(super) struct Taken {
     pub(super) sender: SenderId,
     /// Whether its device is the first that has the message, and the app server wants to know.
     pub(super) wants_receipt: bool,
+    /// When it was to expire, if it waited.
+    pub(super) expires: Option<Time>,
+    /// The message, if nothing of it is left.
+    pub(super) last_of: Option<StoreId>,
+}
+
+/// What a device is given.
+pub(super) struct HandedOut {
+    pub(super) device: Device,
+    pub(super) message_id: MessageId,
+    pub(super) message: Arc<Downstream>,
 }
 
 /// Roughly, in bytes: the body that its parts keep, and what they are held in.
@@ -131,7 +143,7 @@ impl Mail {
     /// The mailbox of a device for which there is something.
     pub(super) fn find(&mut self, device: &Device) -> Option<BoxId> {
         let share = self.shares.find_mut(&device.sender)?;
-        share.boxes.get(&device.token).copied()
+        share.boxes.get(&Hashed::new(device.token.clone())).copied()
     }
 
     /// The same, or a new one of a device that can be reached or not.
@@ -139,7 +151,8 @@ impl Mail {
         let new = BoxId(self.last_box.saturating_add(1));
         let share = self.shares.of(&device.sender);
         let boxes = self.shares.get_mut(share).map(|share| &mut share.boxes);
-        let found = boxes.map(|boxes| *boxes.entry(device.token.clone()).or_insert(new));
+        let token = Hashed::new(device.token.clone());
+        let found = boxes.map(|boxes| *boxes.entry(token).or_insert(new));
         if let Some(found) = found.filter(|found| *found != new) {
             return found;
         }
@@ -201,57 +214,79 @@ impl Mail {
         })
     }
 
-    pub(super) fn set_state(&mut self, id: DeliveryId, state: State) {
+    /// Hands a copy out, and says when it was to expire if it waited.
+    pub(super) fn hand_out(&mut self, id: DeliveryId) -> Option<(HandedOut, Option<Time>)> {
+        let held = self.copies.get_mut(&id)?;
+        let letter = self.letters.get(&held.letter)?;
+        let mailbox = self.boxes.get_mut(&held.mailbox)?;
+        let before = std::mem::replace(&mut held.state, State::OnItsWay);
+        let share = self.shares.get_mut(letter.share)?;
+        share.on_their_way = share.on_their_way.saturating_add(1);
+        let waited = before == State::Waiting;
+        if waited {
+            mailbox.take(id, letter.message.collapses_by());
+        }
+        let handed_out = HandedOut {
+            device: mailbox.device.clone(),
+            message_id: letter.message_id.clone(),
+            message: Arc::clone(&letter.message),
+        };
+        Some((handed_out, waited.then_some(letter.expires)))
+    }
+
+    /// Has a copy wait, for which room was made. One that comes back is not on its way any more.
+    pub(super) fn put_back(&mut self, id: DeliveryId) {
         let Some(held) = self.copies.get_mut(&id) else {
             return;
         };
-        let before = std::mem::replace(&mut held.state, state);
+        let before = std::mem::replace(&mut held.state, State::Waiting);
         let letter = self.letters.get(&held.letter);
-        let key = letter.and_then(|letter| letter.message.collapses_by());
-        let Some(mailbox) = self.boxes.get_mut(&held.mailbox) else {
-            return;
-        };
-        if state == State::Waiting {
-            mailbox.put(id, key);
-        } else {
-            mailbox.take(id, key);
-        }
-        let count = |state: State| usize::from(state == State::OnItsWay);
-        if let Some(share) = self.shares.get_mut(mailbox.share) {
-            share.on_their_way = share
-                .on_their_way
-                .saturating_add(count(state))
-                .saturating_sub(count(before));
+        let mailbox = self.boxes.get_mut(&held.mailbox);
+        if let (Some(letter), Some(mailbox)) = (letter, mailbox) {
+            mailbox.put(id, letter.message.collapses_by());
+            let share = self.shares.get_mut(letter.share);
+            if let Some(share) = share.filter(|_| before == State::OnItsWay) {
+                share.on_their_way = share.on_their_way.saturating_sub(1);
+            }
         }
     }
 
-    /// Takes a copy away, and says so of its message if it was the last.
-    pub(super) fn take(&mut self, id: DeliveryId) -> Option<(Taken, Option<StoreId>)> {
-        let copy = self.copy(id)?;
-        self.set_state(id, State::Storing);
+    /// Takes a copy away.
+    pub(super) fn take(&mut self, id: DeliveryId) -> Option<Taken> {
         let held = self.copies.remove(&id)?;
         let letter = self.letters.get_mut(&held.letter)?;
-        let share = self.shares.get_mut(letter.share)?;
-        share.copies = share.copies.saturating_sub(1);
         let mailbox = self.boxes.get_mut(&held.mailbox)?;
+        let share = self.shares.get_mut(letter.share)?;
+        let copy = Copy {
+            device: mailbox.device.clone(),
+            message_id: letter.message_id.clone(),
+            connection: letter.connection,
+        };
+        let waited = held.state == State::Waiting;
+        if waited {
+            mailbox.take(id, letter.message.collapses_by());
+        }
+        if held.state == State::OnItsWay {
+            share.on_their_way = share.on_their_way.saturating_sub(1);
+        }
+        share.copies = share.copies.saturating_sub(1);
         mailbox.copies = mailbox.copies.saturating_sub(1);
         if mailbox.is_empty() {
-            share.boxes.remove(&copy.device.token);
+            share.boxes.remove(&Hashed::new(copy.device.token.clone()));
             self.boxes.remove(&held.mailbox);
         }
         letter.copies.remove(&id);
-        let wants_receipt = letter.message.wants_receipt() && !letter.confirmed;
-        let sender = letter.sender.clone();
-        let done = letter.copies.is_empty();
-        if done {
+        let taken = Taken {
+            copy,
+            sender: letter.sender.clone(),
+            wants_receipt: letter.message.wants_receipt() && !letter.confirmed,
+            expires: waited.then_some(letter.expires),
+            last_of: letter.copies.is_empty().then_some(held.letter),
+        };
+        if taken.last_of.is_some() {
             share.bytes = share.bytes.saturating_sub(weight(&letter.message));
             self.letters.remove(&held.letter);
         }
-        let taken = Taken {
-            copy,
-            sender,
-            wants_receipt,
-        };
-        Some((taken, done.then_some(held.letter)))
+        Some(taken)
     }
 }

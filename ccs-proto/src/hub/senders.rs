@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use super::config::{HubConfig, SenderLimits};
 use super::lately::Lately;
+use crate::hash::Hashed;
 use crate::ledger::ConnectionId;
 use crate::message::{Downstream, MessageId, Receipt, RegistrationToken, SenderId, Upstream};
 use crate::server::Fingerprint;
 
 /// A device chooses its own ids, so two devices may use the same one: the name is both.
-pub(super) type UpstreamKey = (RegistrationToken, MessageId);
+pub(super) type UpstreamKey = Hashed<(RegistrationToken, MessageId)>;
 
 pub(super) fn key_of(message: &Upstream) -> UpstreamKey {
-    (message.from().clone(), message.message_id().clone())
+    Hashed::new((message.from().clone(), message.message_id().clone()))
 }
 
 /// All senders that have logged in or are to get something. As many as there are accounts, if the application names no others.

@@ -6,6 +6,7 @@ use super::config::HubConfig;
 use super::lately::Lately;
 use super::mail::BoxId;
 use super::mailbox::Reach;
+use crate::hash::Hashed;
 use crate::message::{Downstream, RegistrationToken, SenderId};
 
 /// The shares of all senders that sent to devices: as many as there are accounts.
@@ -22,7 +23,7 @@ pub(super) struct ShareNo(usize);
 #[derive(Debug, Default)]
 pub(super) struct Share {
     /// The devices for which there is something.
-    pub(super) boxes: BTreeMap<RegistrationToken, BoxId>,
+    pub(super) boxes: BTreeMap<Hashed<RegistrationToken>, BoxId>,
     /// How many messages were discarded since too many waited for a device, which was not told yet.
     pub(super) untold: Lately<RegistrationToken, u64>,
     pub(super) copies: usize,

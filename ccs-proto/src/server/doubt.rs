@@ -71,8 +71,8 @@ impl Doubt {
 #[cfg(test)]
 mod tests {
     use super::super::Nonce;
-    use super::super::fingerprint::HashKey;
     use super::*;
+    use crate::hash::HashKey;
     use crate::message::Downstream;
 
     const START: Time = Time::ZERO;

@@ -20,6 +20,7 @@ pub use fingerprint::Fingerprint;
 use crate::config::ServerConfig;
 use crate::connection::{Inbox, Minute, TRANSMIT_BYTES, Wire};
 use crate::error::ConnectionError;
+use crate::hash::HashKey;
 use crate::ledger::{ConnectionId, TokenError, Unsettled};
 use crate::message::{MessageId, NackCode, RegistrationToken, envelope};
 use crate::text::Text;
@@ -27,7 +28,6 @@ use crate::time::Time;
 use crate::xmpp::StreamCondition;
 use answered::Answered;
 use doubt::Doubt;
-use fingerprint::HashKey;
 use handshake::{Identity, Stage};
 use upstream::Upstreams;
 
@@ -100,7 +100,7 @@ impl ServerConnection {
             wire,
             inbox: Inbox::new(config.inbox_messages, config.inbox_bytes),
             unanswered: Unsettled::new(id),
-            answered: Answered::new(config.remembered_ids, hash_key),
+            answered: Answered::new(config.remembered_ids),
             doubt: Doubt::default(),
             window: config.window,
             upstreams: Upstreams::new(config.upstream_window),
