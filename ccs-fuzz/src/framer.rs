@@ -1,7 +1,8 @@
-//! The framer finds the same frames, and the same error after them, however the stream is cut into reads.
+//! The framer finds the same frames, and the same error after them, however the stream is cut into reads and whatever is known
+//! of the tags in it.
 
 use ccs_proto::XmlLimits;
-use ccs_proto::internals::{Frame, Framer, XmlError, bytes_looked_at};
+use ccs_proto::internals::{Frame, Framer, Reader, XmlError, bytes_looked_at};
 
 use crate::input::{Input, small_limits};
 
@@ -18,15 +19,14 @@ pub fn run(case: &[u8]) {
     };
     let stream = input.0;
 
-    let mut whole = Reading::new(limits, head & 16 != 0);
+    let mut whole = Reading::new(limits, head & 16 != 0, false);
     whole.read(stream);
-    let before = bytes_looked_at();
-    let mut split = Reading::new(limits, head & 16 != 0);
+    let mut split = Reading::new(limits, head & 16 != 0, true);
     for read in cut(stream, &sizes) {
         split.read(read);
     }
     // However small the reads are, what was looked at is not looked at again.
-    let looked_at = bytes_looked_at() - before;
+    let looked_at = split.looked_at;
     assert!(looked_at <= 4 * stream.len(), "{looked_at} bytes looked at");
     assert_eq!(
         whole.frames, split.frames,
@@ -76,6 +76,11 @@ enum Found {
 
 struct Reading {
     framer: Framer,
+    /// Knows no tags, or those of the element before.
+    reader: Reader,
+    learns: bool,
+    /// Bytes, by the framer.
+    looked_at: usize,
     limits: XmlLimits,
     restarts: bool,
     frames: Vec<Found>,
@@ -83,9 +88,12 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(limits: XmlLimits, restarts: bool) -> Self {
+    fn new(limits: XmlLimits, restarts: bool, learns: bool) -> Self {
         Self {
             framer: Framer::new(limits),
+            reader: Reader::new(limits),
+            learns,
+            looked_at: 0,
             limits,
             restarts,
             frames: Vec::new(),
@@ -97,7 +105,10 @@ impl Reading {
         let mut input = read;
         loop {
             let before = input.len();
-            let frame = match self.framer.next(&mut input) {
+            let looked_at = bytes_looked_at();
+            let frame = self.framer.next(&mut input, self.reader.known());
+            self.looked_at += bytes_looked_at() - looked_at;
+            let frame = match frame {
                 Ok(Some(frame)) => frame,
                 Ok(None) => {
                     assert!(input.is_empty(), "bytes are left and no frame");
@@ -120,6 +131,9 @@ impl Reading {
                 Frame::Space(bytes) => Found::Space(bytes),
                 Frame::StrayText(bytes) => Found::Stray(bytes),
             };
+            if let (true, Found::Element(element)) = (self.learns, &found) {
+                learn(&mut self.reader, element);
+            }
             if self.restarts && matches!(found, Found::Element(_)) {
                 self.restarts = false;
                 self.framer.restart();
@@ -152,6 +166,14 @@ impl Reading {
         } else if !self.framer.is_mid_element() {
             assert_eq!(self.framer.buffered(), 0, "bytes of no element");
         }
+    }
+}
+
+/// Makes known the tags of an element.
+fn learn(reader: &mut Reader, element: &[u8]) {
+    if let Ok(mut cursor) = reader.element(element) {
+        while let Ok(Some(_)) = cursor.next() {}
+        cursor.remember();
     }
 }
 

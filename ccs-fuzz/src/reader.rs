@@ -25,12 +25,12 @@ pub fn run(case: &[u8]) {
     let mut framer = Framer::new(limits);
     let mut reader = Reader::new(limits);
     if head & 1 == 0 {
-        let found = framer.next(&mut &HEADER[..]);
+        let found = framer.next(&mut &HEADER[..], reader.known());
         assert_eq!(found, Ok(Some(Frame::StreamOpen(HEADER))));
         assert!(reader.open(HEADER).is_ok());
     }
     let mut stream = input.0;
-    while let Ok(Some(frame)) = framer.next(&mut stream) {
+    while let Ok(Some(frame)) = framer.next(&mut stream, reader.known()) {
         let accepted = match frame {
             Frame::StreamOpen(tag) => header(&mut reader, tag),
             Frame::Element(bytes) => element(&mut reader, bytes, limits, pattern),
@@ -53,7 +53,19 @@ fn header(reader: &mut Reader, bytes: &[u8]) -> bool {
 }
 
 fn element(reader: &mut Reader, bytes: &[u8], limits: XmlLimits, pattern: u8) -> bool {
+    let known = reader.known_text(bytes).map(|text| text.map(str::to_owned));
     let events = walk(reader, bytes);
+    // What is known of the tags is said of one element and true of the next.
+    match (known, &events) {
+        (Ok(None), _) => {}
+        (Ok(Some(text)), Ok(events)) => assert_eq!(text, all_text(events)),
+        (Err(one), Err(other)) => assert_eq!(one, *other),
+        (known, events) => panic!("{known:?} among known tags, {events:?} by next"),
+    }
+    if let Ok(mut cursor) = reader.element(bytes) {
+        while let Ok(Some(_)) = cursor.next() {}
+        cursor.remember();
+    }
     // Every way of use has to come to the same end, whatever came before it.
     for choices in [0, 0xff, pattern, pattern.rotate_left(3)] {
         half_way(reader, bytes, choices);
@@ -118,6 +130,14 @@ fn half_way(reader: &mut Reader, bytes: &[u8], steps: u8) {
 fn text_at_top(mut cursor: Cursor<'_, '_>) -> Result<String, XmlError> {
     cursor.next()?;
     Ok(cursor.text()?.into_owned())
+}
+
+fn all_text(events: &[Event]) -> String {
+    let runs = events.iter().map(|event| match event {
+        Event::Text(run) => run.as_str(),
+        Event::Start(_) | Event::End => "",
+    });
+    runs.collect()
 }
 
 fn top_text(events: &[Event]) -> String {

@@ -131,7 +131,7 @@ impl Wire {
     /// The next thing in `input`, which is advanced past it. `None` when the input is used up.
     pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Received>, ConnectionError> {
         loop {
-            let frame = match self.framer.next(input) {
+            let frame = match self.framer.next(input, self.reader.known()) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => {
                     // Between reads most connections idle.
@@ -184,7 +184,7 @@ impl Wire {
                     }
                 }
                 Frame::Element(element) => {
-                    let read = reader.element(element).and_then(xmpp::read);
+                    let read = xmpp::read(reader, element);
                     match &read {
                         Ok(Stanza::Auth(auth)) => show(auth.redacted().as_bytes()),
                         Ok(_) if self.tap.is_some() && (self.hides_input || is_login(element)) => {

@@ -14,6 +14,7 @@ mod scanner;
 mod tag;
 mod unescape;
 pub mod work;
+mod wrapping;
 pub mod writer;
 
 #[cfg(test)]
@@ -22,10 +23,14 @@ mod framer_tests;
 mod reader_tests;
 #[cfg(test)]
 mod refusal_tests;
+#[cfg(test)]
+mod wrapping_tests;
 
 pub use framer::{Frame, Framer};
 pub use reader::{Cursor, Item, Reader};
 pub use tag::{Ns, Tag};
+#[cfg(any(test, feature = "internals"))]
+pub use wrapping::Wrapping;
 
 /// What a peer may ask this side to hold or to count, so that no input costs more than a known amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use simdutf8::basic::from_utf8;
 use std::borrow::Cow;
+use std::ops::Range;
 
 use memchr::memchr;
 use quick_xml::name::NamespaceResolver;
@@ -10,8 +11,12 @@ use super::XmlError::{self, NotWellFormed, Restricted, UnsupportedEncoding};
 use super::XmlLimits;
 use super::chars::{find_illegal, is_white_space};
 use super::tag::{self, Ns, Tag, at_most};
-use super::unescape::Run;
+use super::unescape::{self, Run};
 use super::work::looked_at;
+use super::wrapping::Wrapping;
+
+const ELEMENT: &str = "bytes of an element";
+const TEXT: &str = "bytes of text";
 
 /// Reads the elements of one stream; what the stream header declared holds for all of them.
 #[derive(Debug)]
@@ -22,8 +27,10 @@ pub struct Reader {
     stream_level: u16,
     // The names of the elements that are open, as ranges of the element being read.
     open: Vec<(usize, usize)>,
-    // Memory for the next text that has to be copied.
-    spare: String,
+    // Memory for a text that has to be copied.
+    copy: Vec<u8>,
+    // The tags of an element that was read before.
+    known: Wrapping,
 }
 
 /// Goes through one element from its start tag to its end tag.
@@ -33,6 +40,16 @@ pub struct Cursor<'r, 'a> {
     element: &'a str,
     position: usize,
     state: State,
+    text: Texts,
+}
+
+// The character data that was found so far.
+#[derive(Debug)]
+enum Texts {
+    None,
+    Run(Range<usize>),
+    // Several runs, or a CDATA section.
+    More,
 }
 
 #[derive(Debug)]
@@ -59,7 +76,7 @@ pub enum Item<'a> {
 // An item whose text is not read yet.
 enum Raw<'a> {
     Start(Tag<'a>),
-    Text(Run<'a>),
+    Text(Run, &'a str),
     End,
 }
 
@@ -72,7 +89,8 @@ impl Reader {
             resolver: NamespaceResolver::default(),
             stream_level: 0,
             open: Vec::new(),
-            spare: String::new(),
+            copy: Vec::new(),
+            known: Wrapping::default(),
         }
     }
 
@@ -80,7 +98,9 @@ impl Reader {
     pub fn open<'a>(&mut self, tag: &'a [u8]) -> Result<Tag<'a>, XmlError> {
         self.stream_level = 0;
         self.resolver.set_level(0);
-        let text = check(tag, self.limits.stanza, "bytes of the stream header")?;
+        self.known.forget();
+        at_most(tag.len(), self.limits.stanza, "bytes of the stream header")?;
+        let text = check(tag)?;
         let Some((content, false, "")) = split_tag(text)? else {
             return Err(NotWellFormed("the stream header"));
         };
@@ -98,12 +118,37 @@ impl Reader {
 
     /// Gives up memory that waits for another element.
     pub fn release(&mut self) {
-        self.spare = String::new();
+        self.copy = Vec::new();
+    }
+
+    /// The tags that were [remembered](Cursor::remember), for the framer.
+    #[must_use]
+    pub fn known(&self) -> &Wrapping {
+        &self.known
+    }
+
+    /// The text of one whole element, if its tags are those that were [remembered](Cursor::remember). All characters of the
+    /// text are checked here.
+    pub fn known_text<'a>(&'a mut self, element: &'a [u8]) -> Result<Option<&'a str>, XmlError> {
+        let Some((raw, length)) = self.known.split(element) else {
+            return Ok(None);
+        };
+        if length != element.len() {
+            return Ok(None);
+        }
+        at_most(length, self.limits.stanza, ELEMENT)?;
+        at_most(raw.len(), self.limits.text, TEXT)?;
+        match Run::Text.read(raw, &mut self.copy) {
+            Ok(text) => check(text).map(Some),
+            // A wrong character is the first thing that a cursor would find.
+            Err(error) => check(raw).and(Err(error)),
+        }
     }
 
     /// Begins to read one whole element, all of whose characters are checked here.
     pub fn element<'a>(&mut self, element: &'a [u8]) -> Result<Cursor<'_, 'a>, XmlError> {
-        let element = check(element, self.limits.stanza, "bytes of an element")?;
+        at_most(element.len(), self.limits.stanza, ELEMENT)?;
+        let element = check(element)?;
         // The cursor before this one may have been dropped half-way.
         self.resolver.set_level(self.stream_level);
         self.open.clear();
@@ -112,6 +157,7 @@ impl Reader {
             element,
             position: 0,
             state: State::Before,
+            text: Texts::None,
         })
     }
 }
@@ -128,10 +174,14 @@ impl<'a> Cursor<'_, 'a> {
             Ok(match raw {
                 None => None,
                 Some(Raw::Start(tag)) => Some(Item::Start(tag)),
-                Some(Raw::Text(run)) => {
-                    let text = run.read(run.raw().len(), &mut self.reader.spare)?;
-                    Some(Item::Text(text))
-                }
+                Some(Raw::Text(run, raw)) => Some(Item::Text(if run.changes(raw.as_bytes()) {
+                    let mut copy = Vec::with_capacity(raw.len());
+                    run.push(raw.as_bytes(), &mut copy)?;
+                    Cow::Owned(unescape::string(copy)?)
+                } else {
+                    run.check(raw.as_bytes())?;
+                    Cow::Borrowed(raw)
+                })),
                 Some(Raw::End) => Some(Item::End),
             })
         });
@@ -155,22 +205,27 @@ impl<'a> Cursor<'_, 'a> {
     // A copy has room at once for all that can follow, and further runs go straight into it: the framer may hold the
     // element as well, and a peer that writes many runs must not be held a third of it for.
     fn collect_text(&mut self) -> Result<Cow<'a, str>, XmlError> {
-        let mut text = Cow::Borrowed("");
+        let mut only = "";
+        let mut copy = Vec::new();
         loop {
             let room = self.element.len().saturating_sub(self.position);
-            match (self.advance()?, &mut text) {
-                (Some(Raw::Start(_)), _) => self.skip()?,
-                (Some(Raw::Text(run)), Cow::Borrowed("")) => {
-                    text = run.read(room, &mut self.reader.spare)?;
+            match self.advance()? {
+                Some(Raw::Start(_)) => self.skip()?,
+                Some(Raw::Text(run, raw)) => {
+                    let raw_bytes = raw.as_bytes();
+                    if only.is_empty() && copy.is_empty() && !run.changes(raw_bytes) {
+                        run.check(raw_bytes)?;
+                        only = raw;
+                        continue;
+                    }
+                    if copy.is_empty() {
+                        copy.reserve_exact(only.len().saturating_add(room));
+                        copy.extend_from_slice(only.as_bytes());
+                    }
+                    run.push(raw_bytes, &mut copy)?;
                 }
-                (Some(Raw::Text(run)), Cow::Borrowed(first)) => {
-                    let mut all = String::with_capacity(first.len().saturating_add(room));
-                    all.push_str(first);
-                    run.push(&mut all)?;
-                    text = Cow::Owned(all);
-                }
-                (Some(Raw::Text(run)), Cow::Owned(all)) => run.push(all)?,
-                (Some(Raw::End) | None, _) => return Ok(text),
+                Some(Raw::End) | None if copy.is_empty() => return Ok(Cow::Borrowed(only)),
+                Some(Raw::End) | None => return unescape::string(copy).map(Cow::Owned),
             }
         }
     }
@@ -182,9 +237,12 @@ impl<'a> Cursor<'_, 'a> {
         result
     }
 
-    /// Takes back the memory of a text that is done with, for the next one.
-    pub fn reuse(&mut self, text: String) {
-        self.reader.spare = text;
+    /// After the end of an element: remembers its tags, if its text was one run. The caller knows what to make of another
+    /// one of the same tags, which then needs no cursor ([`Reader::known_text`]).
+    pub fn remember(self) {
+        if let (State::Done, Texts::Run(text)) = (self.state, self.text) {
+            self.reader.known.remember(self.element.as_bytes(), text);
+        }
     }
 
     fn advance(&mut self) -> Result<Option<Raw<'a>>, XmlError> {
@@ -208,10 +266,14 @@ impl<'a> Cursor<'_, 'a> {
             _ => {
                 let end = memchr(b'<', bytes).unwrap_or(bytes.len());
                 looked_at(end);
-                self.pass(end);
                 let text = rest.get(..end).unwrap_or(rest);
                 self.check_text(text)?;
-                Raw::Text(Run::Text(text))
+                self.text = match self.text {
+                    Texts::None => Texts::Run(self.position..self.position.saturating_add(end)),
+                    Texts::Run(_) | Texts::More => Texts::More,
+                };
+                self.pass(end);
+                Raw::Text(Run::Text, text)
             }
         };
         Ok(Some(item))
@@ -272,11 +334,12 @@ impl<'a> Cursor<'_, 'a> {
         self.check_text(text)?;
         looked_at(text.len());
         self.position = self.element.len().saturating_sub(after.len());
-        Ok(Raw::Text(Run::Cdata(text)))
+        self.text = Texts::More;
+        Ok(Raw::Text(Run::Cdata, text))
     }
 
     fn check_text(&self, text: &str) -> Result<(), XmlError> {
-        at_most(text.len(), self.reader.limits.text, "bytes of text")
+        at_most(text.len(), self.reader.limits.text, TEXT)
     }
 
     fn close(&mut self) -> Result<Raw<'a>, XmlError> {
@@ -297,8 +360,7 @@ impl<'a> Cursor<'_, 'a> {
     }
 }
 
-fn check<'a>(bytes: &'a [u8], limit: usize, what: &'static str) -> Result<&'a str, XmlError> {
-    at_most(bytes.len(), limit, what)?;
+fn check(bytes: &[u8]) -> Result<&str, XmlError> {
     looked_at(bytes.len());
     // RFC 6120 §4.9.3.22 counts broken UTF-8 as an encoding that is not supported.
     let text = from_utf8(bytes).map_err(|_| UnsupportedEncoding)?;

@@ -9,86 +9,87 @@ use super::XmlError::{self, NotWellFormed, Restricted};
 use super::chars::{is_ncname, is_xml_char};
 use super::work::looked_at;
 
-/// A run of character data as it is written.
+/// How a run of character data is written.
 #[derive(Debug, Clone, Copy)]
-pub enum Run<'t> {
+pub enum Run {
     /// Between two tags.
-    Text(&'t str),
+    Text,
     /// Inside a CDATA section: only line ends are changed.
-    Cdata(&'t str),
+    Cdata,
 }
 
-impl<'t> Run<'t> {
-    /// What is meant. If it has to be copied, the copy takes the memory of `spare`, and has room for `room` bytes.
-    pub fn read(self, room: usize, spare: &mut String) -> Result<Cow<'t, str>, XmlError> {
-        let raw = self.raw();
-        let change = self.find_change(raw);
+impl Run {
+    /// What is meant by `raw`: itself, if nothing has to be changed, or else a copy in `memory`, in place of what was there.
+    ///
+    /// UTF-8 is not looked at. Since only whole characters are put in, what is meant is UTF-8 if and only if `raw` is.
+    pub fn read<'t>(self, raw: &'t [u8], memory: &'t mut Vec<u8>) -> Result<&'t [u8], XmlError> {
+        if !self.changes(raw) {
+            self.check(raw)?;
+            return Ok(raw);
+        }
+        memory.clear();
+        if memory.capacity() < raw.len() {
+            // Memory that grows holds the old beside the new, and this is empty.
+            *memory = Vec::with_capacity(raw.len());
+        }
+        self.push(raw, memory)?;
+        Ok(memory)
+    }
+
+    /// Whether what is meant differs from what is written.
+    pub fn changes(self, raw: &[u8]) -> bool {
+        let change = memchr2(self.ampersand(), b'\r', raw);
         looked_at(change.unwrap_or(raw.len()));
-        if change.is_none() {
-            self.check()?;
-            return Ok(Cow::Borrowed(raw));
-        }
-        let mut out = std::mem::take(spare);
-        out.clear();
-        if out.capacity() < room {
-            // A string that grows holds its old memory beside the new, and this one is empty.
-            drop(out);
-            out = String::with_capacity(room);
-        }
-        self.push(&mut out)?;
-        Ok(Cow::Owned(out))
+        change.is_some()
     }
 
     /// Appends what is meant, which is never longer than what is written.
-    pub fn push(self, out: &mut String) -> Result<(), XmlError> {
-        self.check()?;
-        let mut rest = self.raw();
-        looked_at(rest.len());
-        let mut next = self.find_change(rest);
-        while let Some((plain, change)) = next.and_then(|at| rest.split_at_checked(at)) {
-            out.push_str(plain);
-            rest = match change.strip_prefix('\r') {
-                Some(after) => {
-                    out.push('\n');
-                    after.strip_prefix('\n').unwrap_or(after)
-                }
-                None => reference(change, out)?,
+    pub fn push(self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), XmlError> {
+        self.check(raw)?;
+        looked_at(raw.len());
+        let mut rest = self.push_plain(raw, out);
+        while let Some(&change) = rest.first() {
+            rest = if change == b'\r' {
+                out.push(b'\n');
+                let after = rest.strip_prefix(b"\r\n");
+                after.or_else(|| rest.get(1..)).unwrap_or_default()
+            } else {
+                reference(rest, out)?
             };
             // Where one quote of a JSON text is a reference all are, and the next is near.
-            let nearby = match (self, out.as_bytes()) {
-                (Self::Text(_), [.., b'"']) => change_nearby(rest),
-                _ => None,
-            };
-            next = nearby.or_else(|| self.find_change(rest));
+            if let (Self::Text, [.., b'"']) = (self, &**out)
+                && let Some(after) = push_nearby(rest, out)
+            {
+                rest = after;
+            } else {
+                rest = self.push_plain(rest, out);
+            }
         }
-        out.push_str(rest);
         Ok(())
     }
 
-    /// The run as it is written.
-    pub const fn raw(self) -> &'t str {
+    /// Appends what comes before the first change, and gives what is left.
+    fn push_plain<'t>(self, raw: &'t [u8], out: &mut Vec<u8>) -> &'t [u8] {
+        let plain = memchr2(self.ampersand(), b'\r', raw);
+        let (plain, rest) = raw.split_at(plain.unwrap_or(raw.len()));
+        out.extend_from_slice(plain);
+        rest
+    }
+
+    /// What begins a reference here; where there is none, the other change.
+    const fn ampersand(self) -> u8 {
         match self {
-            Self::Text(raw) | Self::Cdata(raw) => raw,
+            Self::Text => b'&',
+            Self::Cdata => b'\r',
         }
     }
 
-    fn find_change(self, raw: &str) -> Option<usize> {
-        match self {
-            Self::Text(_) => memchr2(b'&', b'\r', raw.as_bytes()),
-            Self::Cdata(_) => memchr(b'\r', raw.as_bytes()),
-        }
-    }
-
-    fn check(self) -> Result<(), XmlError> {
-        let Self::Text(raw) = self else { return Ok(()) };
-        let bytes = raw.as_bytes();
-        looked_at(bytes.len());
-        let ends_cdata = |at| {
-            bytes
-                .get(..at)
-                .is_some_and(|before| before.ends_with(b"]]"))
-        };
-        if memchr_iter(b'>', bytes).any(ends_cdata) {
+    /// Refuses what may not be written so.
+    pub fn check(self, raw: &[u8]) -> Result<(), XmlError> {
+        let Self::Text = self else { return Ok(()) };
+        looked_at(raw.len());
+        let ends_cdata = |at| raw.get(..at).is_some_and(|before| before.ends_with(b"]]"));
+        if memchr_iter(b'>', raw).any(ends_cdata) {
             return Err(NotWellFormed("`]]>` in text"));
         }
         Ok(())
@@ -103,47 +104,62 @@ pub fn attribute(raw: &str) -> Result<Cow<'_, str>, XmlError> {
         return Ok(Cow::Borrowed(raw));
     }
     looked_at(raw.len());
-    let mut out = String::with_capacity(raw.len());
-    let mut rest = raw;
+    let mut out = Vec::with_capacity(raw.len());
+    let mut rest = raw.as_bytes();
     while let Some((plain, change)) = rest
-        .bytes()
-        .position(is_change)
+        .iter()
+        .position(|&byte| is_change(byte))
         .and_then(|at| rest.split_at_checked(at))
     {
-        out.push_str(plain);
-        rest = if change.starts_with('&') {
+        out.extend_from_slice(plain);
+        rest = if change.starts_with(b"&") {
             reference(change, &mut out)?
         } else {
-            out.push(' ');
-            let after = change.strip_prefix("\r\n");
+            out.push(b' ');
+            let after = change.strip_prefix(b"\r\n");
             after.or_else(|| change.get(1..)).unwrap_or_default()
         };
     }
-    out.push_str(rest);
-    Ok(Cow::Owned(out))
+    out.extend_from_slice(rest);
+    string(out).map(Cow::Owned)
 }
 
-// The first `&` or `\r` among the next eight bytes; for so few a search that is made for long texts costs too much.
-fn change_nearby(text: &str) -> Option<usize> {
+/// Text that was read from a `str`, as which it cannot fail.
+pub fn string(text: Vec<u8>) -> Result<String, XmlError> {
+    String::from_utf8(text).map_err(|_| XmlError::UnsupportedEncoding)
+}
+
+// The same as `push_plain` where a change is among the next eight bytes. So few are copied before it is known how many of them
+// are plain: calls that are made for long texts cost more.
+#[inline(always)]
+fn push_nearby<'t>(raw: &'t [u8], out: &mut Vec<u8>) -> Option<&'t [u8]> {
     const fn all(byte: u8) -> u64 {
         u64::from_le_bytes([byte; 8])
     }
     // The top bit of the first zero byte is the lowest one set.
     let zeros = |word: u64| word.wrapping_sub(all(1)) & !word & all(0x80);
-    let word = u64::from_le_bytes(*text.as_bytes().first_chunk()?);
+    let next = raw.first_chunk()?;
+    let word = u64::from_le_bytes(*next);
     let found = zeros(word ^ all(b'&')) | zeros(word ^ all(b'\r'));
-    (found != 0).then(|| found.trailing_zeros() as usize / 8)
+    if found == 0 {
+        return None;
+    }
+    let plain = found.trailing_zeros() as usize / 8;
+    let before = out.len();
+    out.extend_from_slice(next);
+    out.truncate(before.saturating_add(plain));
+    raw.get(plain..)
 }
 
 // Takes one reference, which the text begins with.
 #[inline(always)]
-fn reference<'t>(text: &'t str, out: &mut String) -> Result<&'t str, XmlError> {
-    let (character, length) = match text.as_bytes() {
-        [b'&', b'q', b'u', b'o', b't', b';', ..] => ('"', 6),
-        [b'&', b'a', b'm', b'p', b';', ..] => ('&', 5),
-        [b'&', b'l', b't', b';', ..] => ('<', 4),
-        [b'&', b'g', b't', b';', ..] => ('>', 4),
-        [b'&', b'a', b'p', b'o', b's', b';', ..] => ('\'', 6),
+fn reference<'t>(text: &'t [u8], out: &mut Vec<u8>) -> Result<&'t [u8], XmlError> {
+    let (character, length) = match text {
+        [b'&', b'q', b'u', b'o', b't', b';', ..] => (b'"', 6),
+        [b'&', b'a', b'm', b'p', b';', ..] => (b'&', 5),
+        [b'&', b'l', b't', b';', ..] => (b'<', 4),
+        [b'&', b'g', b't', b';', ..] => (b'>', 4),
+        [b'&', b'a', b'p', b'o', b's', b';', ..] => (b'\'', 6),
         _ => return other_reference(text, out),
     };
     out.push(character);
@@ -151,11 +167,14 @@ fn reference<'t>(text: &'t str, out: &mut String) -> Result<&'t str, XmlError> {
 }
 
 #[cold]
-fn other_reference<'t>(text: &'t str, out: &mut String) -> Result<&'t str, XmlError> {
+fn other_reference<'t>(text: &'t [u8], out: &mut Vec<u8>) -> Result<&'t [u8], XmlError> {
     const BARE: XmlError = NotWellFormed("`&` that begins no reference");
     const FORBIDDEN: XmlError = NotWellFormed("a reference to a character that XML forbids");
-    let (name, rest) = text.split_once(';').ok_or(BARE)?;
-    let name = name.strip_prefix('&').ok_or(BARE)?;
+    let (name, rest) = memchr(b';', text)
+        .and_then(|end| text.split_at_checked(end))
+        .ok_or(BARE)?;
+    let name = name.strip_prefix(b"&").ok_or(BARE)?;
+    let name = std::str::from_utf8(name).map_err(|_| BARE)?;
     let (digits, radix) = match name.strip_prefix('#') {
         Some(number) => match number.strip_prefix('x') {
             Some(digits) => (digits, 16),
@@ -177,6 +196,6 @@ fn other_reference<'t>(text: &'t str, out: &mut String) -> Result<&'t str, XmlEr
     let character = char::from_u32(number)
         .filter(|&character| is_xml_char(character))
         .ok_or(FORBIDDEN)?;
-    out.push(character);
-    Ok(rest)
+    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    Ok(rest.get(1..).unwrap_or_default())
 }

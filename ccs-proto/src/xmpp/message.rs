@@ -1,7 +1,5 @@
 //! The `<message>` stanza around the CCS JSON (`docs/protocol.md` §3.1, §5.3).
 
-use std::borrow::Cow;
-
 use super::read_error;
 use crate::text::Text;
 use crate::xml::XmlError;
@@ -49,9 +47,6 @@ impl MessageStanza {
                         Gcm::Missing => Gcm::One(Text::from(&*body)),
                         Gcm::One(_) | Gcm::Several => Gcm::Several,
                     };
-                    if let Cow::Owned(body) = body {
-                        cursor.reuse(body);
-                    }
                 }
                 Item::Start(tag) if tag.is(Ns::Client, "error") => {
                     let code = tag.attribute("code").and_then(|code| code.parse().ok());
@@ -79,5 +74,20 @@ impl MessageStanza {
             gcm,
             error: error.filter(|_| is_error),
         })
+    }
+
+    /// A stanza of which nothing is known but the body.
+    pub(super) fn plain(body: Text) -> Self {
+        Self {
+            id: None,
+            gcm: Gcm::One(body),
+            error: None,
+        }
+    }
+
+    /// Whether it is one of those, and all of its text the body.
+    pub(super) fn is_plain(&self) -> bool {
+        let has_body = matches!(&self.gcm, Gcm::One(body) if !body.is_empty());
+        has_body && self.id.is_none() && self.error.is_none()
     }
 }

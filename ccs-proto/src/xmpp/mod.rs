@@ -8,8 +8,9 @@ pub(crate) mod stream;
 
 pub use errors::StreamCondition;
 
+use crate::text::Text;
 use crate::xml::XmlError;
-use crate::xml::{Cursor, Item, Ns};
+use crate::xml::{Cursor, Item, Ns, Reader};
 use iq::Iq;
 use message::MessageStanza;
 use sasl::Auth;
@@ -35,7 +36,12 @@ pub(crate) enum Stanza {
 }
 
 /// Reads one whole element. Unknown children and attributes are passed over (RFC 6120 §8.4).
-pub(crate) fn read(mut cursor: Cursor<'_, '_>) -> Result<Stanza, XmlError> {
+pub(crate) fn read(reader: &mut Reader, element: &[u8]) -> Result<Stanza, XmlError> {
+    // What stands around the body is the same bytes in message after message. Then the body alone is read.
+    if let Some(text) = reader.known_text(element)? {
+        return Ok(Stanza::Message(MessageStanza::plain(Text::from(text))));
+    }
+    let mut cursor = reader.element(element)?;
     let Some(Item::Start(tag)) = cursor.next()? else {
         return Err(XmlError::NotWellFormed("an element was expected"));
     };
@@ -67,6 +73,9 @@ pub(crate) fn read(mut cursor: Cursor<'_, '_>) -> Result<Stanza, XmlError> {
         }
     };
     finish(&mut cursor)?;
+    if matches!(&stanza, Stanza::Message(message) if message.is_plain()) {
+        cursor.remember();
+    }
     Ok(stanza)
 }
 
@@ -100,4 +109,54 @@ fn read_error(
 fn finish(cursor: &mut Cursor<'_, '_>) -> Result<(), XmlError> {
     while cursor.next()?.is_some() {}
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::XmlLimits;
+
+    fn reader() -> Reader {
+        let mut reader = Reader::new(XmlLimits::default());
+        let header: &[u8] =
+            b"<s:stream xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'>";
+        assert!(reader.open(header).is_ok());
+        reader
+    }
+
+    #[test]
+    fn an_element_means_the_same_whatever_was_read_before_it() {
+        let gcm = |text: &str| format!("<gcm xmlns='google:mobile:data'>{text}</gcm>");
+        let message = |inside: &str| format!("<message>{inside}</message>");
+        let elements = [
+            message(&gcm("{}")),
+            message(&gcm("{\"a\":\"&lt;\"}")),
+            message(&gcm("")),
+            message(&gcm("&lt;&nothing;")),
+            message(&gcm("]]>")),
+            message(&gcm("<b>{}</b>")),
+            message(&gcm("<![CDATA[{}]]>")),
+            message("<gcm xmlns='other'>{}</gcm>"),
+            message(&format!("{}{}", gcm("{}"), gcm(""))),
+            message(&format!("{{}}{}", gcm(""))),
+            message(&format!("{}<error code='1'>{{}}</error>", gcm(""))),
+            message(&format!("{}<error code='1'/>", gcm("{}"))),
+            "<message>{}</message>".to_owned(),
+            format!("<message id='1'>{}</message>", gcm("{}")),
+            format!("<message id=''>{}</message>", gcm("{}")),
+            format!("<message type='error'>{}</message>", gcm("{}")),
+            "<g:message xmlns:g='google:mobile:data'><g:gcm>{}</g:gcm></g:message>".to_owned(),
+            "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>".to_owned(),
+            "<presence><status>{}</status></presence>".to_owned(),
+        ];
+        for first in &elements {
+            for second in &elements {
+                let mut knows = reader();
+                let _ = read(&mut knows, first.as_bytes());
+                let after = format!("{:?}", read(&mut knows, second.as_bytes()));
+                let alone = format!("{:?}", read(&mut reader(), second.as_bytes()));
+                assert_eq!(after, alone, "{second} after {first}");
+            }
+        }
+    }
 }
