@@ -9,6 +9,9 @@ use crate::server::Nonce;
 pub(crate) struct HashKey([u64; 2]);
 
 impl HashKey {
+    /// The one that everybody knows, for what fears no collision.
+    const KNOWN: Self = Self(PI);
+
     pub(crate) fn new(nonce: Nonce) -> Self {
         let bytes = nonce.0.first_chunk().copied().unwrap_or_default();
         let ([first, second], [one, other]) = (halves(bytes), PI);
@@ -23,11 +26,6 @@ impl BuildHasher for HashKey {
         let [state, secret] = self.0;
         Fold { state, secret }
     }
-}
-
-impl HashKey {
-    /// The one that everybody knows, for what fears no collision.
-    const KNOWN: Self = Self(PI);
 }
 
 /// A name in a large book: its hash is compared first, since numbers are compared faster than texts. Where two hashes are the
