@@ -208,7 +208,7 @@ impl Session {
     fn send(&mut self, id: usize) {
         // A place that is given up would stay taken.
         let id = name(id);
-        let Ok(message) = Downstream::to("DEVICE").encode(&id) else {
+        let Ok(message) = Downstream::to("DEVICE").encode(id.clone()) else {
             panic!("a valid message")
         };
         if let Ok(permit) = self.client.reserve() {

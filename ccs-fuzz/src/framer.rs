@@ -2,7 +2,7 @@
 //! of the tags in it.
 
 use ccs_proto::XmlLimits;
-use ccs_proto::internals::{Frame, Framer, Reader, XmlError, bytes_looked_at};
+use ccs_proto::internals::{Frame, Framer, Item, Reader, XmlError, bytes_looked_at};
 
 use crate::input::{Input, small_limits};
 
@@ -106,7 +106,7 @@ impl Reading {
         loop {
             let before = input.len();
             let looked_at = bytes_looked_at();
-            let frame = self.framer.next(&mut input, self.reader.known());
+            let frame = self.framer.next(&mut input, self.reader.wrapping());
             self.looked_at += bytes_looked_at() - looked_at;
             let frame = match frame {
                 Ok(Some(frame)) => frame,
@@ -169,11 +169,14 @@ impl Reading {
     }
 }
 
-/// Makes known the tags of an element.
-fn learn(reader: &mut Reader, element: &[u8]) {
+/// Makes known the tags of an element, with any id on the first of them.
+pub fn learn(reader: &mut Reader, element: &[u8]) {
     if let Ok(mut cursor) = reader.element(element) {
+        let first = cursor.next();
         while let Ok(Some(_)) = cursor.next() {}
-        cursor.remember();
+        if let Ok(Some(Item::Start(tag))) = first {
+            cursor.remember(tag.attribute("id"));
+        }
     }
 }
 

@@ -71,7 +71,7 @@ fn from_app_server(text: &str, tolerance: Tolerance) {
 
 /// The message can be sent as it was read, and read again it is sent as the same bytes.
 fn sent_on(id: &MessageId, message: &Downstream) {
-    let Ok(once) = message.encode(id) else {
+    let Ok(once) = message.clone().encode(id.clone()) else {
         let blank = message.payload().map_or(0, |data| data.as_json().len());
         assert!(
             blank > limits::MAX_DATA,
@@ -79,12 +79,12 @@ fn sent_on(id: &MessageId, message: &Downstream) {
         );
         return;
     };
-    let body = body_of(once.stanza());
+    let body = body_of(&once.stanza());
     let again = match FromAppServer::parse(&Text::from(body), Tolerance::Nothing) {
         Ok(FromAppServer::Downstream {
             message_id,
             message,
-        }) if message_id == *id => message.encode(id),
+        }) if message_id == *id => message.encode(message_id),
         other => panic!("sent on it is {other:?}"),
     };
     let again = again.unwrap_or_else(|error| panic!("sent on: {error}"));
@@ -258,7 +258,7 @@ fn notification(text: &str) {
     };
     let id = MessageId::from("m");
     let message = Downstream::to("T").notification(shown);
-    if message.encode(&id).is_ok() {
+    if message.clone().encode(id.clone()).is_ok() {
         sent_on(&id, &message);
     }
 }

@@ -9,6 +9,7 @@ use ccs_proto::internals::{
 };
 
 use crate::events::{ATTRIBUTES, Event, HEADER, Start, ended, uri, walk};
+use crate::framer::learn;
 use crate::input::{Input, small_limits};
 
 /// The first byte of a case: whether a header goes before it, and whether the limits are small. The second is the
@@ -25,12 +26,12 @@ pub fn run(case: &[u8]) {
     let mut framer = Framer::new(limits);
     let mut reader = Reader::new(limits);
     if head & 1 == 0 {
-        let found = framer.next(&mut &HEADER[..], reader.known());
+        let found = framer.next(&mut &HEADER[..], reader.wrapping());
         assert_eq!(found, Ok(Some(Frame::StreamOpen(HEADER))));
         assert!(reader.open(HEADER).is_ok());
     }
     let mut stream = input.0;
-    while let Ok(Some(frame)) = framer.next(&mut stream, reader.known()) {
+    while let Ok(Some(frame)) = framer.next(&mut stream, reader.wrapping()) {
         let accepted = match frame {
             Frame::StreamOpen(tag) => header(&mut reader, tag),
             Frame::Element(bytes) => element(&mut reader, bytes, limits, pattern),
@@ -53,19 +54,20 @@ fn header(reader: &mut Reader, bytes: &[u8]) -> bool {
 }
 
 fn element(reader: &mut Reader, bytes: &[u8], limits: XmlLimits, pattern: u8) -> bool {
-    let known = reader.known_text(bytes).map(|text| text.map(str::to_owned));
+    let known = reader
+        .known(bytes)
+        .map(|known| known.map(|known| (known.value.to_owned(), known.text.to_owned())));
     let events = walk(reader, bytes);
     // What is known of the tags is said of one element and true of the next.
     match (known, &events) {
         (Ok(None), _) => {}
-        (Ok(Some(text)), Ok(events)) => assert_eq!(text, all_text(events)),
+        (Ok(Some((id, text))), Ok(events)) => {
+            assert_eq!((id.as_str(), text), (first_id(events), all_text(events)));
+        }
         (Err(one), Err(other)) => assert_eq!(one, *other),
         (known, events) => panic!("{known:?} among known tags, {events:?} by next"),
     }
-    if let Ok(mut cursor) = reader.element(bytes) {
-        while let Ok(Some(_)) = cursor.next() {}
-        cursor.remember();
-    }
+    learn(reader, bytes);
     // Every way of use has to come to the same end, whatever came before it.
     for choices in [0, 0xff, pattern, pattern.rotate_left(3)] {
         half_way(reader, bytes, choices);
@@ -130,6 +132,14 @@ fn half_way(reader: &mut Reader, bytes: &[u8], steps: u8) {
 fn text_at_top(mut cursor: Cursor<'_, '_>) -> Result<String, XmlError> {
     cursor.next()?;
     Ok(cursor.text()?.into_owned())
+}
+
+fn first_id(events: &[Event]) -> &str {
+    let Some(Event::Start(start)) = events.first() else {
+        return "";
+    };
+    let id = start.attributes.iter().find(|(name, _)| *name == "id");
+    id.map_or("", |(_, value)| value)
 }
 
 fn all_text(events: &[Event]) -> String {

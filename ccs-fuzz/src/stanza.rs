@@ -108,7 +108,7 @@ fn receipt(head: u8, input: &mut Input<'_>) {
 /// A message that breaks on its way comes back as a stanza error, which settles it.
 fn unreadable(input: &mut Input<'_>) {
     let id = MessageId::from(format!("m{}", input.text()));
-    let Ok(message) = Downstream::to("T").encode(&id) else {
+    let Ok(message) = Downstream::to("T").encode(id.clone()) else {
         return;
     };
     let carries = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
@@ -186,7 +186,7 @@ fn encoded(head: u8, input: &mut Input<'_>) -> Option<EncodedDownstream> {
             .content_available(true)
             .mutable_content(false);
     }
-    message.encode(&id).ok()
+    message.encode(id).ok()
 }
 
 fn data(input: &mut Input<'_>) -> Data {

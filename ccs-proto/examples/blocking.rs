@@ -57,7 +57,7 @@ fn drive(
         let patience = deadline.map_or(Duration::MAX, |deadline| deadline - now());
         match inputs.recv_timeout(patience) {
             Ok(Input::Send(message)) => {
-                let encoded = message.encode(&"m-1".into())?;
+                let encoded = message.encode("m-1")?;
                 connection.reserve()?.send(encoded)?;
             }
             // What is wrong with them ends the connection, and shows in `end`.

@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 ClientEvent::Bound { .. } => {
                     let message = Downstream::to("DEVICE").data("greeting", "5 < 7 & so on");
                     // A permit cannot find the window full; the message is in flight once its bytes were handed out.
-                    app_server.reserve()?.send(message.encode(&"m-1".into())?)?;
+                    app_server.reserve()?.send(message.encode("m-1")?)?;
                 }
                 ClientEvent::Upstream { message, token } => {
                     println!("             {} says {:?}", message.from(), message.data());

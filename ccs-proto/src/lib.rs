@@ -83,6 +83,7 @@ pub mod hub;
 mod key;
 mod ledger;
 pub mod message;
+mod plain;
 mod server;
 pub mod session;
 mod tap;

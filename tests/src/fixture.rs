@@ -295,9 +295,7 @@ impl Client {
     /// # Panics
     /// It is not taken.
     pub fn send(&mut self, id: &str) {
-        let message = Downstream::to("TOKEN")
-            .encode(&id.into())
-            .expect("a valid message");
+        let message = Downstream::to("TOKEN").encode(id).expect("a valid message");
         let permit = self.connection.reserve().expect("a place");
         permit.send(message).expect("a new id");
         assert_eq!(self.written().len(), 1);

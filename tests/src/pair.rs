@@ -380,7 +380,7 @@ pub fn client_config() -> ClientConfig {
 #[must_use]
 pub fn message(id: &str) -> EncodedDownstream {
     let message = Downstream::to("phone-1").data("text", id);
-    message.encode(&id.into()).expect("a valid message")
+    message.encode(id).expect("a valid message")
 }
 
 /// A small message from one device.

@@ -353,7 +353,7 @@ fn no_text_of_the_application_can_break_the_stream() {
     let text = "</gcm></message></stream:stream> & <!-- ]]> \u{0}\u{fffe}";
     let mut pair = Pair::bound();
     let hostile = Downstream::to(text).data(text, text).collapse_key(text);
-    let encoded = hostile.encode(&text.into()).unwrap();
+    let encoded = hostile.clone().encode(text).unwrap();
     pair.client.reserve().unwrap().send(encoded).unwrap();
     pair.drive();
     let (id, got, token) = pair.downstreams().pop().unwrap();

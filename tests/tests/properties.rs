@@ -112,7 +112,7 @@ proptest! {
     fn a_downstream_message_and_its_ack_arrive_as_they_were_sent(
         id in id(), message in downstream(), canonical in prop::option::of(hostile()),
     ) {
-        let encoded = message.encode(&id.clone().into()).unwrap();
+        let encoded = message.clone().encode(id.clone()).unwrap();
         let mut pair = Pair::bound();
         pair.client.reserve().unwrap().send(encoded).unwrap();
         pair.drive();

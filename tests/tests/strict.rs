@@ -163,7 +163,7 @@ fn a_message_beyond_the_window_ends_the_connection() {
     let mut server = bound(config);
     let mut tokens = Vec::new();
     for n in 1..=3 {
-        let message = Downstream::to("TOKEN").encode(&format!("m-{n}").into());
+        let message = Downstream::to("TOKEN").encode(format!("m-{n}"));
         let fed = server.try_feed(message.unwrap().stanza());
         if n <= 2 {
             fed.unwrap();
@@ -196,7 +196,7 @@ fn whoever_waits_for_an_answer_is_within_the_window() {
     config.window = 1;
     let mut server = bound(config);
     for n in 1..=3 {
-        let message = Downstream::to("TOKEN").encode(&format!("m-{n}").into());
+        let message = Downstream::to("TOKEN").encode(format!("m-{n}"));
         server.feed(message.unwrap().stanza());
         let (_, _, token) = server.downstream();
         server.connection.ack(token, None).unwrap();

@@ -195,7 +195,7 @@ fn parse_within(limits: XmlLimits, input: &[u8], size: usize) {
     let mut failed = false;
     let mut take = |mut piece: &[u8]| {
         while !failed {
-            match framer.next(&mut piece, reader.known()) {
+            match framer.next(&mut piece, reader.wrapping()) {
                 Ok(Some(Frame::StreamOpen(tag))) => failed |= reader.open(tag).is_err(),
                 Ok(Some(Frame::Element(element))) => failed |= !read_through(&mut reader, element),
                 Ok(Some(_)) => {}

@@ -19,7 +19,7 @@ use crate::config::{ClientConfig, TransportSecurity};
 use crate::connection::{Inbox, TRANSMIT_BYTES, Wire};
 use crate::error::ConnectionError;
 use crate::ledger::{ConnectionId, TokenError, Unsettled, Window};
-use crate::message::{EncodedDownstream, MessageId, envelope};
+use crate::message::{EncodedDownstream, IdKey, MessageId, envelope};
 use crate::text::Text;
 use crate::time::Time;
 use crate::xmpp::StreamCondition;
@@ -56,7 +56,7 @@ pub struct ClientConnection {
     stage: Stage,
     wire: Wire,
     inbox: Inbox<ClientEvent>,
-    window: Window<MessageId, EncodedDownstream>,
+    window: Window<IdKey, EncodedDownstream>,
     unsettled: Unsettled<Unacked>,
     draining_since: Option<Time>,
     /// Where that stands among the events.
@@ -199,8 +199,9 @@ impl ClientConnection {
             let Some(message) = self.window.hand_out(now) else {
                 break;
             };
-            self.wire.show(message.stanza());
-            out.extend_from_slice(message.stanza());
+            let before = out.len();
+            message.push_stanza(out);
+            self.wire.show(out.get(before..).unwrap_or_default());
         }
     }
 
@@ -257,7 +258,7 @@ impl ClientConnection {
     /// Takes back a message that was accepted and not sent yet. `None` when its bytes were handed out before, or when
     /// nothing of that id is under way.
     pub fn cancel(&mut self, id: &MessageId) -> Option<EncodedDownstream> {
-        let message = self.window.cancel(id)?;
+        let message = self.window.cancel(&id.clone().into())?;
         self.close_if_settled();
         Some(message)
     }

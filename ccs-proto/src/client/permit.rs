@@ -34,7 +34,7 @@ impl<'a> Permit<'a> {
         }
         connection
             .window
-            .enqueue(message.id().clone(), message)
+            .enqueue(message.id().clone().into(), message)
             .map_err(|message| NotAccepted::Duplicate(Box::new(message)))
     }
 

@@ -202,7 +202,7 @@ impl ClientConnection {
 
     /// Settles the message with this id, once; an answer to anything else is counted and frees nothing.
     fn answered(&mut self, now: Time, bytes: usize, message_id: MessageId, outcome: Outcome) {
-        if self.window.settle(&message_id).is_none() {
+        if self.window.settle(&message_id.clone().into()).is_none() {
             let event = ClientEvent::Ignored(Ignored::UnknownAnswer { message_id });
             return self.emit(now, bytes, event);
         }
@@ -228,7 +228,7 @@ impl ClientConnection {
         let error = StanzaError::new(error.code, error.condition, error.text, id.clone(), body);
         let by_stanza = id.map(MessageId::from);
         for candidate in by_stanza.into_iter().chain(echoed) {
-            if self.window.settle(&candidate).is_some() {
+            if self.window.settle(&candidate.clone().into()).is_some() {
                 let event = ClientEvent::Answered {
                     message_id: candidate,
                     outcome: Outcome::Rejected(error),

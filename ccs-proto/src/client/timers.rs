@@ -49,13 +49,13 @@ impl ClientConnection {
             ConnectionError::HandshakeTimeout {
                 after: config.handshake_timeout,
             }
-        } else if let Some((message_id, _)) = self
+        } else if let Some((key, _)) = self
             .window
             .oldest()
             .filter(|_| due(self.answer_deadline(), now))
         {
             ConnectionError::AnswerTimeout {
-                message_id: message_id.clone(),
+                message_id: key.id().clone(),
                 after: config.answer_timeout,
             }
         } else if due(self.drain_deadline(), now) {

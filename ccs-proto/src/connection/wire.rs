@@ -131,7 +131,7 @@ impl Wire {
     /// The next thing in `input`, which is advanced past it. `None` when the input is used up.
     pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Received>, ConnectionError> {
         loop {
-            let frame = match self.framer.next(input, self.reader.known()) {
+            let frame = match self.framer.next(input, self.reader.wrapping()) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => {
                     // Between reads most connections idle.
@@ -378,8 +378,13 @@ impl Wire {
 
     /// Acks and iq answers.
     pub(crate) fn transmit_batch(&mut self, out: &mut BytesMut) {
-        out.extend_from_slice(&self.batch);
-        self.batch.clear();
+        if out.is_empty() && !self.batch.is_empty() {
+            // The buffers change hands, and nothing is copied.
+            std::mem::swap(out, &mut self.batch);
+        } else {
+            out.extend_from_slice(&self.batch);
+            self.batch.clear();
+        }
     }
 
     /// Stream error and end of the stream. What was written before goes first: answers to what was handled are worth

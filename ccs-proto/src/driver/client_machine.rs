@@ -115,8 +115,8 @@ impl ClientMachine {
             return Err(SendError::not_sent(message, Blocked::Closed));
         };
         let encoded = match message.message_id().cloned() {
-            Some(id) => message.encode(&id),
-            None => message.encode(&self.fresh_id()),
+            Some(id) => message.encode(id),
+            None => message.encode(self.fresh_id()),
         };
         let encoded = match encoded {
             Ok(encoded) => encoded,
@@ -127,11 +127,14 @@ impl ClientMachine {
         };
         let id = encoded.id().clone();
         let Ok(permit) = self.connection.resume(place) else {
+            let message = encoded.message().clone();
             return Err(SendError::not_sent(message, Blocked::Closed));
         };
         permit.send(encoded).map_err(|refused| match refused {
             NotAccepted::Duplicate(_) => SendError::Duplicate(id.clone()),
-            NotAccepted::Blocked(_, why) => SendError::not_sent(message, why),
+            NotAccepted::Blocked(message, why) => {
+                SendError::not_sent(message.message().clone(), why)
+            }
         })?;
         let send = self.next_send;
         self.next_send = self.next_send.wrapping_add(1);

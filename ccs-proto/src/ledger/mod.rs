@@ -4,6 +4,7 @@
 //! what the peer sent and we settle, by spending a token that only this connection takes.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+mod line;
 pub mod unsettled;
 pub mod window;
 

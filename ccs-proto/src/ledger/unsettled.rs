@@ -1,9 +1,9 @@
 //! Messages that the peer sent and we owe an answer, each under a token that can be spent once.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::ConnectionId;
+use super::line::Line;
 use crate::time::Time;
 
 /// The right to answer one message, on the connection that it came by. Not `Clone`: it is spent by value.
@@ -32,10 +32,9 @@ pub struct TokenError(pub Token);
 #[derive(Debug)]
 pub struct Unsettled<T> {
     connection: ConnectionId,
-    waiting: BTreeMap<u64, (T, Time)>,
-    next: u64,
-    /// Messages before this place have been reported as overdue.
-    reported: u64,
+    waiting: Line<(T, Time)>,
+    /// The place of the first message that was not reported as overdue.
+    unreported: u64,
 }
 
 impl<T> Unsettled<T> {
@@ -44,21 +43,16 @@ impl<T> Unsettled<T> {
     pub fn new(connection: ConnectionId) -> Self {
         Self {
             connection,
-            waiting: BTreeMap::new(),
-            next: 0,
-            reported: 0,
+            waiting: Line::new(),
+            unreported: 0,
         }
     }
 
     /// Takes a message down and gives out the only token for it.
     pub fn issue(&mut self, message: T, now: Time) -> Token {
-        let place = self.next;
-        // 2^64 messages on one connection do not happen.
-        self.next = self.next.wrapping_add(1);
-        self.waiting.insert(place, (message, now));
         Token {
             connection: self.connection,
-            place,
+            place: self.waiting.push((message, now)),
         }
     }
 
@@ -70,27 +64,31 @@ impl<T> Unsettled<T> {
         if token.connection != self.connection {
             return Err(TokenError(token));
         }
-        match self.waiting.remove(&token.place) {
-            Some((message, _)) => Ok(message),
+        let Some((message, _)) = self.waiting.remove(token.place) else {
             // Two connections were given one id: not ours after all.
-            None => Err(TokenError(token)),
+            return Err(TokenError(token));
+        };
+        if token.place == self.unreported {
+            self.unreported = self.waiting.after(token.place);
         }
+        Ok(message)
     }
 
     /// When the next message that was not reported yet has waited for `patience`.
     #[must_use]
     pub fn next_overdue(&self, patience: Duration) -> Option<Time> {
-        let (_, (_, since)) = self.waiting.range(self.reported..).next()?;
+        let (_, since) = self.waiting.get(self.unreported)?;
         Some(since.after(patience))
     }
 
     /// A message that has waited for `patience` and was not reported before.
     pub fn take_overdue(&mut self, patience: Duration, now: Time) -> Option<&T> {
-        let (place, (message, since)) = self.waiting.range(self.reported..).next()?;
+        let place = self.unreported;
+        let (message, since) = self.waiting.get(place)?;
         if since.after(patience) > now {
             return None;
         }
-        self.reported = place.wrapping_add(1);
+        self.unreported = self.waiting.after(place);
         Some(message)
     }
 
@@ -103,12 +101,12 @@ impl<T> Unsettled<T> {
     /// Whether none waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.len() == 0
     }
 
     /// The messages that wait, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.waiting.values().map(|(message, _)| message)
+        self.waiting.iter().map(|(message, _)| message)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::ops::RangeFrom;
 use std::time::Duration;
 
+use super::line::Line;
 use crate::time::Time;
 
 /// The window is full: nothing can be reserved before something is settled or given back.
@@ -20,17 +21,15 @@ pub struct Full;
 pub struct Window<K, T> {
     limit: usize,
     reserved: usize,
-    /// Everything under way by its place, in the order in which it was accepted.
-    messages: BTreeMap<u64, UnderWay<K, T>>,
+    /// Everything under way, in the order in which it was accepted.
+    messages: Line<UnderWay<K, T>>,
     /// The place of every key under way.
     keys: BTreeMap<K, u64>,
-    /// The place of the next message.
-    next: u64,
-    /// Messages before this place were handed out.
+    /// The place of the first message that was not handed out.
     unsent: u64,
     queued: usize,
-    /// Messages before this place have been reported as overdue.
-    reported: u64,
+    /// The place of the first message that was not reported as overdue.
+    unreported: u64,
 }
 
 #[derive(Debug)]
@@ -48,12 +47,11 @@ impl<K: Ord + Clone, T> Window<K, T> {
         Self {
             limit,
             reserved: 0,
-            messages: BTreeMap::new(),
+            messages: Line::new(),
             keys: BTreeMap::new(),
-            next: 0,
             unsent: 0,
             queued: 0,
-            reported: 0,
+            unreported: 0,
         }
     }
 
@@ -101,22 +99,18 @@ impl<K: Ord + Clone, T> Window<K, T> {
             message,
             sent: None,
         };
-        place.insert(self.next);
-        self.messages.insert(self.next, queued);
-        // 2^64 messages on one connection do not happen.
-        self.next = self.next.wrapping_add(1);
+        place.insert(self.messages.push(queued));
         self.queued = self.queued.saturating_add(1);
         Ok(())
     }
 
     /// The oldest queued message, which counts as in flight from now on.
     pub fn hand_out(&mut self, now: Time) -> Option<&T> {
-        if self.queued == 0 {
-            return None;
-        }
-        let (place, oldest) = self.messages.range_mut(self.unsent..).next()?;
+        let place = self.unsent;
+        // Of an empty queue there is no first, and what is behind it is the same.
+        self.unsent = self.messages.after(place);
+        let oldest = self.messages.get_mut(place)?;
         oldest.sent = Some(now);
-        self.unsent = place.wrapping_add(1);
         self.queued = self.queued.saturating_sub(1);
         Some(&oldest.message)
     }
@@ -126,14 +120,24 @@ impl<K: Ord + Clone, T> Window<K, T> {
     pub fn settle(&mut self, key: &K) -> Option<T> {
         let place = self.place_in_flight(key)?;
         self.keys.remove(key);
-        Some(self.messages.remove(&place)?.message)
+        self.remove(place)
+    }
+
+    fn remove(&mut self, place: u64) -> Option<T> {
+        let removed = self.messages.remove(place)?;
+        for first in [&mut self.unsent, &mut self.unreported] {
+            if *first == place {
+                *first = self.messages.after(place);
+            }
+        }
+        Some(removed.message)
     }
 
     /// The message in flight with this key.
     #[must_use]
     pub fn get(&self, key: &K) -> Option<&T> {
         let place = self.place_in_flight(key)?;
-        Some(&self.messages.get(&place)?.message)
+        Some(&self.messages.get(place)?.message)
     }
 
     fn place_in_flight(&self, key: &K) -> Option<u64> {
@@ -152,24 +156,25 @@ impl<K: Ord + Clone, T> Window<K, T> {
     /// The message that has been in flight for longest, and since when.
     #[must_use]
     pub fn oldest(&self) -> Option<(&K, Time)> {
-        let (_, oldest) = self.messages.first_key_value()?;
+        let oldest = self.messages.first()?;
         Some((&oldest.key, oldest.sent?))
     }
 
     /// When the next message that was not reported yet has been in flight for `patience`.
     #[must_use]
     pub fn next_overdue(&self, patience: Duration) -> Option<Time> {
-        let (_, next) = self.messages.range(self.reported..).next()?;
+        let next = self.messages.get(self.unreported)?;
         Some(next.sent?.after(patience))
     }
 
     /// A message that has been in flight for `patience` and was not reported before.
     pub fn take_overdue(&mut self, patience: Duration, now: Time) -> Option<&T> {
-        let (place, next) = self.messages.range(self.reported..).next()?;
+        let place = self.unreported;
+        let next = self.messages.get(place)?;
         if next.sent?.after(patience) > now {
             return None;
         }
-        self.reported = place.wrapping_add(1);
+        self.unreported = self.messages.after(place);
         Some(&next.message)
     }
 
@@ -181,25 +186,27 @@ impl<K: Ord + Clone, T> Window<K, T> {
         }
         self.keys.remove(key);
         self.queued = self.queued.saturating_sub(1);
-        Some(self.messages.remove(&place)?.message)
+        self.remove(place)
     }
 
     /// Gives up the queued messages, in order. They were never sent.
     pub fn take_queued(&mut self) -> Vec<T> {
+        let queued = self.messages.take_from(self.unsent);
         self.queued = 0;
-        let queued = self.messages.split_off(&self.unsent);
+        self.unsent = self.messages.first_from(self.unsent);
+        self.unreported = self.messages.first_from(self.unreported);
         self.give_up(queued)
     }
 
     /// Gives up the messages in flight, in the order in which they were sent. What became of them is unknown.
     pub fn take_in_flight(&mut self) -> Vec<T> {
-        let queued = self.messages.split_off(&self.unsent);
-        let in_flight = std::mem::replace(&mut self.messages, queued);
+        let in_flight = self.messages.take_before(self.unsent);
+        self.unreported = self.messages.first_from(self.unreported);
         self.give_up(in_flight)
     }
 
-    fn give_up(&mut self, messages: BTreeMap<u64, UnderWay<K, T>>) -> Vec<T> {
-        let given_up = messages.into_values().map(|under_way| {
+    fn give_up(&mut self, messages: Vec<UnderWay<K, T>>) -> Vec<T> {
+        let given_up = messages.into_iter().map(|under_way| {
             self.keys.remove(&under_way.key);
             under_way.message
         });

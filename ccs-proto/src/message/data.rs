@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bytes::BufMut;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::body::{MAX_DEPTH, is_too_deep};
-use super::json::{Object, push_json, push_string, read_string, string_len};
+use super::json::{push_json, push_string, read_string, string_len};
 use crate::text::Text;
 
 /// Key and value pairs, kept as the JSON object that goes over the wire.
@@ -37,17 +36,22 @@ pub struct Data {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Known {
     /// It was written here, so XML needs no reference in it, and none of its keys is reserved.
-    Clean,
+    Clean {
+        /// See [`Data::size`].
+        size: usize,
+    },
     /// It was received, or one of its keys is reserved.
     Nothing,
 }
 
 impl Known {
-    fn and(self, key: &str) -> Self {
-        if is_reserved(key) {
-            Self::Nothing
-        } else {
-            self
+    /// The same with one more key, and a value of so many bytes.
+    fn and(self, key: &str, value: usize) -> Self {
+        match self {
+            Self::Clean { size } if !is_reserved(key) => Self::Clean {
+                size: size.saturating_add(key.len()).saturating_add(value),
+            },
+            _ => Self::Nothing,
         }
     }
 }
@@ -63,14 +67,14 @@ impl Data {
     pub fn new() -> Self {
         Self {
             json: Text::from("{}"),
-            known: Known::Clean,
+            known: Known::Clean { size: 0 },
         }
     }
 
     /// One more pair, at the end.
     #[must_use]
     pub fn with(self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        let known = self.known.and(key.as_ref());
+        let known = self.known.and(key.as_ref(), value.as_ref().len());
         let mut json = self.as_json().as_bytes().to_vec();
         // The text is an object, so its last character that is no white space is `}`.
         while json.pop().is_some_and(|byte| byte != b'}') {}
@@ -81,7 +85,7 @@ impl Data {
         json.push(b':');
         push_string(&mut json, value.as_ref());
         json.push(b'}');
-        Self::written(json, known)
+        Self::written(string(json), known)
     }
 
     /// A JSON object as it is.
@@ -93,16 +97,19 @@ impl Data {
         if is_too_deep(json, MAX_DEPTH.saturating_sub(1)) {
             return Err(InvalidData("it has too many levels".to_owned()));
         }
-        let mut known = Known::Clean;
+        let mut known = Known::Clean { size: 0 };
+        let add = |key: &RawValue, value: &RawValue| {
+            // What is no string counts as it is written.
+            let json = value.get();
+            let value = string_len(json).unwrap_or_else(|| for_xml(json).len());
+            known = known.and(&value_text(key), value);
+        };
         let mut reader = serde_json::Deserializer::from_str(json);
         reader
-            .deserialize_map(Pairs(|key, _| known = known.and(&value_text(key))))
+            .deserialize_map(Pairs(add))
             .and_then(|()| reader.end())
             .map_err(invalid)?;
-        let json = json.trim_ascii();
-        let mut safe = Vec::with_capacity(json.len());
-        push_json(&mut safe, json);
-        Ok(Self::written(safe, known))
+        Ok(Self::written(for_xml(json.trim_ascii()), known))
     }
 
     /// What serde makes of a value, which must come out as an object.
@@ -123,10 +130,9 @@ impl Data {
         }
     }
 
-    // Put together from strings, so it is one.
-    fn written(json: Vec<u8>, known: Known) -> Self {
+    fn written(json: String, known: Known) -> Self {
         Self {
-            json: Text::from(String::from_utf8(json).unwrap_or_default()),
+            json: Text::from(json),
             known,
         }
     }
@@ -172,6 +178,9 @@ impl Data {
     /// What counts for the limit of 4,096: the UTF-8 bytes of all keys and values (`docs/protocol.md` §12 #42).
     #[must_use]
     pub fn size(&self) -> usize {
+        if let Known::Clean { size } = self.known {
+            return size;
+        }
         let mut size = 0_usize;
         self.for_each(|key, value| {
             let pair = text_len(key).saturating_add(text_len(value));
@@ -194,11 +203,11 @@ impl Data {
         reserved
     }
 
-    /// Appends the member `data`.
-    pub(super) fn push(&self, object: &mut Object<'_, impl BufMut>) {
+    /// The JSON text as it is sent: XML needs no reference in it.
+    pub(super) fn for_wire(&self) -> Cow<'_, str> {
         match self.known {
-            Known::Clean => object.written("data", self.as_json()),
-            Known::Nothing => object.raw("data", self.as_json()),
+            Known::Clean { .. } => Cow::Borrowed(self.as_json()),
+            Known::Nothing => Cow::Owned(for_xml(self.as_json())),
         }
     }
 
@@ -236,18 +245,18 @@ impl Eq for Data {}
 impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Data {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let mut json = vec![b'{'];
-        let mut known = Known::Clean;
+        let mut known = Known::Clean { size: 0 };
         for (key, value) in pairs {
             if json.len() > 1 {
                 json.push(b',');
             }
-            known = known.and(key.as_ref());
+            known = known.and(key.as_ref(), value.as_ref().len());
             push_string(&mut json, key.as_ref());
             json.push(b':');
             push_string(&mut json, value.as_ref());
         }
         json.push(b'}');
-        Self::written(json, known)
+        Self::written(string(json), known)
     }
 }
 
@@ -255,6 +264,18 @@ impl fmt::Debug for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_json())
     }
+}
+
+/// JSON text in which XML needs no reference.
+fn for_xml(json: &str) -> String {
+    let mut written = Vec::with_capacity(json.len());
+    push_json(&mut written, json);
+    string(written)
+}
+
+// Put together from strings, so it is one.
+fn string(written: Vec<u8>) -> String {
+    String::from_utf8(written).unwrap_or_default()
 }
 
 fn is_reserved(key: &str) -> bool {
@@ -331,6 +352,26 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_counts_the_same_however_it_came() {
+        for json in [
+            r#"{}"#,
+            r#"{"a":"1","\u0062":"\u00e9<\n"}"#,
+            r#"{"a":1.50,"b":[{"<":"&"}, "\u0001"],"c":null}"#,
+            r#"{"\ud800":"\ud800<"}"#,
+            "{\r\n\"a\" : \"1\"\t}",
+            r#"{"from":"1"}"#,
+        ] {
+            let data = Data::from_json(json).unwrap();
+            let received = Data::from_part(data.as_json().into());
+            assert_eq!(data.size(), received.size(), "{json}");
+            let more = (data.with("k", "v<"), received.with("k", "v<"));
+            assert_eq!(more.0.size(), more.1.size(), "{json}");
+        }
+        let listed: Data = [("a", "1<"), ("b", "")].into_iter().collect();
+        assert_eq!(listed.size(), 4);
+    }
+
+    #[test]
     fn only_an_object_is_a_payload() {
         for json in ["", "[]", "1", "\"a\"", "{", "{} {}", "null"] {
             assert!(Data::from_json(json).is_err(), "{json}");
@@ -355,20 +396,13 @@ mod tests {
 
     #[test]
     fn what_came_as_it_is_goes_out_as_xml_wants_it() {
-        let sent = |data: &Data| {
-            let mut out = Vec::new();
-            let mut object = Object::open(&mut out);
-            data.push(&mut object);
-            object.close();
-            String::from_utf8(out).unwrap()
-        };
         let received = Data::from_part(r#"{"a":"<&>"}"#.into());
-        let escaped = r#"{"data":{"a":"\u003c\u0026\u003e"}}"#;
-        assert_eq!(sent(&received), escaped);
-        assert_eq!(sent(&Data::new().with("a", "<&>")), escaped);
+        let escaped = r#"{"a":"\u003c\u0026\u003e"}"#;
+        assert_eq!(received.for_wire(), escaped);
+        assert_eq!(Data::new().with("a", "<&>").for_wire(), escaped);
         assert_eq!(
-            sent(&received.with("b", "<")),
-            r#"{"data":{"a":"\u003c\u0026\u003e","b":"\u003c"}}"#
+            received.with("b", "<").for_wire(),
+            r#"{"a":"\u003c\u0026\u003e","b":"\u003c"}"#
         );
     }
 

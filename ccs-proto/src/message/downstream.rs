@@ -23,7 +23,7 @@ use crate::text::Text;
 ///     .data("action", "NEWS")
 ///     .time_to_live(Duration::from_secs(600))
 ///     .receipt_requested(true);
-/// let encoded = message.encode(&"m-1".into())?;
+/// let encoded = message.encode("m-1")?;
 /// assert!(encoded.stanza().ends_with(b"}</gcm></message>"));
 /// # Ok::<(), ccs_proto::message::InvalidMessage>(())
 /// ```
@@ -69,7 +69,7 @@ impl Downstream {
     #[must_use]
     pub fn to(token: impl Into<RegistrationToken>) -> Self {
         let token = token.into();
-        Self::new(match Target::from_to(Text::from(token.as_str())) {
+        Self::new(match Target::from_to(token.text().clone()) {
             Ok(Target::Topic(topic)) => Target::Topic(topic),
             // A wrong topic name is refused when the message is sent.
             _ => Target::Token(token),

@@ -1,35 +1,48 @@
 //! A downstream message checked and written, once for as often as it is sent.
 
-use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::data::Data;
 use super::downstream::Downstream;
 use super::envelope;
 use super::ids::MessageId;
-use super::json::Object;
+use super::json::{Object, push_in_string};
 use super::limits::{self, InvalidMessage, MAX_COLLAPSE_KEY, MAX_NOTIFICATION, MAX_STANZA};
 use super::target::Target;
 
+/// Bytes that a stanza has beside target, ids and payload, mostly.
+const FRAME: usize = 192;
+
 impl Downstream {
-    /// Checks the message and writes its whole stanza, once: a retry sends the same bytes again.
+    /// Checks the message and writes its whole stanza, once: a retry sends the same bytes again. The payload is shared with
+    /// the message, and with others that have the same.
     ///
     /// # Errors
     /// The first rule that it breaks, with the field, its size and the limit.
-    pub fn encode(&self, id: &MessageId) -> Result<EncodedDownstream, InvalidMessage> {
-        self.check(id)?;
-        let mut stanza = BytesMut::with_capacity(self.size_hint());
-        envelope::push_downstream(&mut stanza, self, id);
-        limits::check_size("message", stanza.len(), MAX_STANZA)?;
-        Ok(EncodedDownstream {
-            id: id.clone(),
-            stanza: stanza.freeze(),
-            message: self.clone(),
-        })
-    }
-
-    fn size_hint(&self) -> usize {
-        let data = self.data.as_ref().map_or(0, |data| data.as_json().len());
-        data.saturating_add(self.target.as_str().len())
-            .saturating_add(512)
+    pub fn encode(self, id: impl Into<MessageId>) -> Result<EncodedDownstream, InvalidMessage> {
+        let id = id.into();
+        self.check(&id)?;
+        let ids = id.as_str().len().saturating_mul(2);
+        let size = self.target.as_str().len().saturating_add(ids);
+        let mut frame = Vec::with_capacity(size.saturating_add(FRAME));
+        let data_at = envelope::push_downstream(&mut frame, &self, &id);
+        let escaped = match self.data.as_ref().map(Data::for_wire) {
+            Some(Cow::Owned(escaped)) => Some(escaped),
+            _ => None,
+        };
+        let encoded = EncodedDownstream(Arc::new(Encoded {
+            id,
+            frame,
+            data_at,
+            escaped,
+            message: self,
+        }));
+        limits::check_size("message", encoded.stanza_len(), MAX_STANZA)?;
+        Ok(encoded)
     }
 
     /// All rules of one message (`docs/protocol.md` §3.2, §3.3).
@@ -52,30 +65,43 @@ impl Downstream {
         Ok(())
     }
 
-    /// The JSON body.
-    pub(super) fn push_json(&self, out: &mut BytesMut, id: &MessageId) {
-        let mut object = Object::open(out);
-        match &self.target {
-            Target::Condition(condition) => object.string("condition", condition.as_str()),
-            to => object.string("to", to.as_str()),
+    /// The JSON body without the payload, and where that belongs in `out`.
+    pub(super) fn push_json(&self, out: &mut Vec<u8>, id: &MessageId) -> usize {
+        out.put_slice(match &self.target {
+            Target::Condition(_) => b"{\"condition\":\"",
+            Target::Token(_) | Target::Topic(_) => b"{\"to\":\"",
+        });
+        push_in_string(out, self.target.as_str());
+        out.put_slice(b"\",\"message_id\":\"");
+        push_in_string(out, id.as_str());
+        out.put_slice(b"\"");
+        self.options.push(&mut Object::go_on(out));
+        if self.data.is_some() {
+            out.put_slice(b",\"data\":");
         }
-        object.string("message_id", id.as_str());
-        self.options.push(&mut object);
-        if let Some(data) = &self.data {
-            data.push(&mut object);
-        }
+        let data_at = out.len();
+        let mut object = Object::go_on(out);
         if let Some(notification) = &self.notification {
             object.raw("notification", &notification.to_json());
         }
         object.close();
+        data_at
     }
 }
 
-/// A message that was checked, as the bytes of its stanza. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedDownstream {
+/// A message that was checked, with the bytes of its stanza. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EncodedDownstream(Arc<Encoded>);
+
+#[derive(PartialEq, Eq)]
+struct Encoded {
     id: MessageId,
-    stanza: Bytes,
+    /// The stanza without the payload.
+    frame: Vec<u8>,
+    /// Where the payload belongs in it.
+    data_at: usize,
+    /// The payload, where it is not sent as it is in the message.
+    escaped: Option<String>,
     message: Downstream,
 }
 
@@ -83,19 +109,53 @@ impl EncodedDownstream {
     /// The message's id.
     #[must_use]
     pub fn id(&self) -> &MessageId {
-        &self.id
+        &self.0.id
     }
 
-    /// The stanza.
+    /// The stanza, put together anew.
     #[must_use]
-    pub fn stanza(&self) -> &Bytes {
-        &self.stanza
+    pub fn stanza(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        self.push_stanza(&mut out);
+        out.freeze()
+    }
+
+    /// Appends the stanza.
+    pub fn push_stanza(&self, out: &mut BytesMut) {
+        // `data_at` is within the frame, where it was taken from.
+        let frame = self.0.frame.split_at_checked(self.0.data_at);
+        let (head, tail) = frame.unwrap_or_default();
+        out.reserve(self.stanza_len());
+        out.extend_from_slice(head);
+        out.extend_from_slice(self.data().as_bytes());
+        out.extend_from_slice(tail);
+    }
+
+    /// Bytes of the stanza.
+    #[must_use]
+    pub fn stanza_len(&self) -> usize {
+        self.0.frame.len().saturating_add(self.data().len())
+    }
+
+    fn data(&self) -> &str {
+        match &self.0.escaped {
+            Some(escaped) => escaped,
+            None => self.0.message.payload().map_or("", Data::as_json),
+        }
     }
 
     /// The message.
     #[must_use]
     pub fn message(&self) -> &Downstream {
-        &self.message
+        &self.0.message
+    }
+}
+
+impl fmt::Debug for EncodedDownstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EncodedDownstream")
+            .field(&self.stanza())
+            .finish()
     }
 }
 
@@ -109,7 +169,7 @@ mod tests {
     use super::*;
 
     fn check(message: Downstream) -> Result<(), InvalidMessage> {
-        message.encode(&"m-1".into()).map(|_| ())
+        message.encode("m-1").map(|_| ())
     }
 
     #[test]
@@ -134,12 +194,12 @@ mod tests {
     fn an_id_may_fill_its_limit_and_not_more() {
         let message = Downstream::to("T");
         let id = |bytes| MessageId::from("x".repeat(bytes));
-        assert!(message.encode(&id(MAX_MESSAGE_ID)).is_ok());
+        assert!(message.clone().encode(id(MAX_MESSAGE_ID)).is_ok());
         assert_eq!(
-            message.encode(&id(0)),
+            message.clone().encode(id(0)),
             Err(InvalidMessage::Empty("message_id"))
         );
-        let too_long = message.encode(&id(MAX_MESSAGE_ID + 1)).unwrap_err();
+        let too_long = message.encode(id(MAX_MESSAGE_ID + 1)).unwrap_err();
         assert_eq!(
             too_long.to_string(),
             "message_id has 257 bytes and may have 256"
@@ -213,7 +273,7 @@ mod tests {
             .time_to_live(Duration::from_secs(600))
             .delay_while_idle(true)
             .receipt_requested(true);
-        let encoded = message.encode(&"m-1366082849205".into()).unwrap();
+        let encoded = message.encode("m-1366082849205").unwrap();
         assert_eq!(
             encoded.stanza(),
             "<message id=\"m-1366082849205\"><gcm xmlns=\"google:mobile:data\">\
@@ -221,7 +281,7 @@ mod tests {
              \"time_to_live\":600,\"delivery_receipt_requested\":true,\"data\":{\"hello\":\"world\"}}\
              </gcm></message>"
         );
-        let tickle = Downstream::to("T").encode(&"<&\0".into()).unwrap();
+        let tickle = Downstream::to("T").encode("<&\0").unwrap();
         assert_eq!(
             tickle.stanza(),
             "<message id=\"\"><gcm xmlns=\"google:mobile:data\">\

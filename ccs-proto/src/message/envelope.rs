@@ -5,10 +5,12 @@ use bytes::BytesMut;
 
 use super::downstream::Downstream;
 use super::ids::MessageId;
-use super::json::{Object, push_string};
+use super::json::{Object, push_in_string};
 use super::nack_code::NackCode;
 use super::receipt::Receipt;
 use super::upstream::Upstream;
+use crate::plain::is_plain;
+use crate::xml::chars::find_illegal;
 use crate::xml::writer::{push_attribute, push_text};
 
 /// Ack, nack and control: a bare `<message>` and a prefix. A client is known that matches these very bytes.
@@ -18,39 +20,42 @@ const GCM_OPEN: &[u8] = b"<gcm xmlns=\"google:mobile:data\">";
 const GCM_CLOSE: &[u8] = b"</gcm></message>";
 
 /// A downstream message. The stanza has the message's id, by which a stanza error can be told to be about it; where XML
-/// cannot carry the id, none, and the echoed body tells.
-pub(super) fn push_downstream(out: &mut BytesMut, message: &Downstream, id: &MessageId) {
+/// cannot carry the id, none, and the echoed body tells. The payload is left out; where it belongs is returned.
+pub(super) fn push_downstream(out: &mut Vec<u8>, message: &Downstream, id: &MessageId) -> usize {
     out.extend_from_slice(b"<message id=\"");
-    if crate::xml::chars::find_illegal(id.as_str()).is_none() {
+    if is_plain(id.as_str()) {
+        out.extend_from_slice(id.as_str().as_bytes());
+    } else if find_illegal(id.as_str()).is_none() {
         push_attribute(out, id.as_str());
     }
     out.extend_from_slice(b"\">");
     out.extend_from_slice(GCM_OPEN);
-    message.push_json(out, id);
+    let data_at = message.push_json(out, id);
     out.extend_from_slice(GCM_CLOSE);
+    data_at
 }
 
 /// The app server's ack of an upstream message or a receipt (fixture E34).
 pub(crate) fn push_client_ack(out: &mut BytesMut, to: &str, message_id: &str) {
-    out.extend_from_slice(b"<message id=\"\"><gcm xmlns=\"google:mobile:data\">{\"to\":");
-    push_string(out, to);
-    out.extend_from_slice(b",\"message_id\":");
-    push_string(out, message_id);
-    out.extend_from_slice(b",\"message_type\":\"ack\"}</gcm></message>");
+    out.extend_from_slice(b"<message id=\"\"><gcm xmlns=\"google:mobile:data\">{\"to\":\"");
+    push_in_string(out, to);
+    out.extend_from_slice(b"\",\"message_id\":\"");
+    push_in_string(out, message_id);
+    out.extend_from_slice(b"\",\"message_type\":\"ack\"}</gcm></message>");
 }
 
 /// The endpoint's ack (fixtures E21, E22).
 pub(crate) fn push_ack(out: &mut BytesMut, from: &str, message_id: &str, canonical: Option<&str>) {
     out.extend_from_slice(BARE_OPEN);
-    out.extend_from_slice(b"{\"message_type\":\"ack\",\"from\":");
-    push_string(out, from);
-    out.extend_from_slice(b",\"message_id\":");
-    push_string(out, message_id);
+    out.extend_from_slice(b"{\"message_type\":\"ack\",\"from\":\"");
+    push_in_string(out, from);
+    out.extend_from_slice(b"\",\"message_id\":\"");
+    push_in_string(out, message_id);
     if let Some(canonical) = canonical {
-        out.extend_from_slice(b",\"registration_id\":");
-        push_string(out, canonical);
+        out.extend_from_slice(b"\",\"registration_id\":\"");
+        push_in_string(out, canonical);
     }
-    out.extend_from_slice(b"}");
+    out.extend_from_slice(b"\"}");
     out.extend_from_slice(BARE_CLOSE);
 }
 

@@ -32,11 +32,8 @@ fn a_payload_that_was_received_can_be_sent_on() {
     };
     let data = received.data().unwrap().clone();
     assert_eq!(data.get("a").unwrap(), "x < y && z\u{ffff}");
-    let echo = Downstream::to("T")
-        .with_data(data)
-        .encode(&"m".into())
-        .unwrap();
-    let stanza = std::str::from_utf8(echo.stanza()).unwrap();
+    let echo = Downstream::to("T").with_data(data).encode("m").unwrap();
+    let stanza = String::from_utf8(echo.stanza().to_vec()).unwrap();
     assert!(
         stanza.contains(r#"{"a":"x \u003c y \u0026\u0026 z\uffff"}"#),
         "{stanza}"
@@ -73,7 +70,7 @@ fn what_is_sent_keeps_the_bounds_of_what_is_read() {
     assert!(downstream(&body).is_ok());
     assert!(Data::from_json(&nested(MAX_DEPTH - 1)).is_err());
     let blank = Data::from_json(&format!("{{{}}}", " ".repeat(70_000))).unwrap();
-    let sent = Downstream::to("T").with_data(blank).encode(&"m".into());
+    let sent = Downstream::to("T").with_data(blank).encode("m");
     assert!(
         matches!(
             sent,

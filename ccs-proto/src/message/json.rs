@@ -5,36 +5,42 @@ use std::borrow::Cow;
 use bytes::BufMut;
 use memchr::memchr;
 
+use crate::plain::is_plain;
+
 /// Appends a JSON string with its quotes.
 ///
 /// `<`, `>` and `&` are written as `\u003c`, `\u003e` and `\u0026`, and so is what XML forbids or might change: control
 /// characters, U+FFFE and U+FFFF. A reader of JSON sees the same string.
 pub(crate) fn push_string(out: &mut impl BufMut, text: &str) {
     out.put_u8(b'"');
-    push_escaped(out, text, true);
+    push_in_string(out, text);
     out.put_u8(b'"');
+}
+
+/// The same within quotes that somebody else writes.
+pub(super) fn push_in_string(out: &mut impl BufMut, text: &str) {
+    if is_plain(text) {
+        out.put_slice(text.as_bytes());
+    } else {
+        push_escaped(out, text, true);
+    }
 }
 
 /// Appends JSON text as it is, but for the characters that must not stand in XML. Outside of strings JSON has none of
 /// them, so what is replaced is inside one.
 pub(crate) fn push_json(out: &mut impl BufMut, json: &str) {
-    push_escaped(out, json, false);
+    let bytes = json.as_bytes();
+    // Nearly every text needs nothing. Without an early exit this loop becomes vector code. 0xef begins U+FFFE, and much
+    // that is harmless.
+    let suspect = |byte: u8| byte < 0x20 || byte == 0xef || matches!(byte, b'<' | b'>' | b'&');
+    if bytes.iter().fold(false, |any, &byte| any | suspect(byte)) {
+        push_escaped(out, json, false);
+    } else {
+        out.put_slice(bytes);
+    }
 }
 
 fn push_escaped(out: &mut impl BufMut, text: &str, quotes: bool) {
-    let bytes = text.as_bytes();
-    // Nearly every text needs nothing. Without an early exit this loop becomes vector code. 0xef begins U+FFFE, and much
-    // that is harmless.
-    let suspect = |byte: u8| {
-        byte < 0x20
-            || byte == 0xef
-            || matches!(byte, b'<' | b'>' | b'&')
-            || (quotes && matches!(byte, b'"' | b'\\'))
-    };
-    if !bytes.iter().fold(false, |any, &byte| any | suspect(byte)) {
-        out.put_slice(bytes);
-        return;
-    }
     let mut from = 0;
     for (at, character) in text.char_indices() {
         let escape = match character {
@@ -81,6 +87,11 @@ impl<'a, B: BufMut> Object<'a, B> {
     pub(crate) fn open(out: &'a mut B) -> Self {
         out.put_u8(b'{');
         Self { out, any: false }
+    }
+
+    /// An object of which some members are written already.
+    pub(super) fn go_on(out: &'a mut B) -> Self {
+        Self { out, any: true }
     }
 
     /// The name must need no escape.

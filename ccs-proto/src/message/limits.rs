@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::data::Data;
 use super::ids::MessageId;
-use super::target::{InvalidTarget, Target};
+use super::target::{InvalidTarget, Target, check_token};
 
 /// Bytes of `data` to a device, keys and values.
 pub const MAX_DATA: usize = 4096;
@@ -66,7 +66,7 @@ pub(super) fn check_id(id: &MessageId) -> Result<(), InvalidMessage> {
 pub(super) fn check_target(target: &Target) -> Result<(), InvalidMessage> {
     match target {
         Target::Token(token) => {
-            Target::from_to(token.text().clone())?;
+            check_token(token)?;
             check_bytes("to", token.as_str(), MAX_TOKEN)
         }
         Target::Topic(topic) => check_bytes("to", topic.as_str(), MAX_TOKEN),

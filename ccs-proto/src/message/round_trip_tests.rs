@@ -67,8 +67,8 @@ proptest! {
             .receipt_requested(yes)
             .dry_run(!yes)
             .priority(if yes { Priority::High } else { Priority::Normal });
-        let encoded = message.encode(&MessageId::from(id.as_str())).unwrap();
-        let read = FromAppServer::parse(&json_of(encoded.stanza()), Tolerance::Nothing).unwrap();
+        let encoded = message.clone().encode(id.as_str()).unwrap();
+        let read = FromAppServer::parse(&json_of(&encoded.stanza()), Tolerance::Nothing).unwrap();
         let message_id = MessageId::from(id.as_str());
         prop_assert_eq!(read, FromAppServer::Downstream { message_id, message });
     }

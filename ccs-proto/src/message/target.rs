@@ -58,6 +58,14 @@ impl Target {
     }
 }
 
+/// Whether what is to stand in a message's `to` is what it is taken for there: a topic if it begins like one, else a token.
+pub(super) fn check_token(token: &RegistrationToken) -> Result<(), InvalidTarget> {
+    if token.as_str().starts_with(TOPIC_PREFIX) {
+        Topic::new(token.text().clone())?;
+    }
+    Ok(())
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

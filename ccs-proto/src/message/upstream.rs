@@ -97,7 +97,7 @@ impl Upstream {
         let mut json = Vec::new();
         let mut object = Object::open(&mut json);
         if let Some(data) = &self.data {
-            data.push(&mut object);
+            object.written("data", &data.for_wire());
         }
         if let Some(seconds) = self.time_to_live {
             object.number("time_to_live", seconds);

@@ -43,8 +43,8 @@ impl Session {
             Some(id) if self.queue.contains(&id) => {
                 return Err(SubmitError::Duplicate(Box::new(message)));
             }
-            Some(id) => message.encode(&id)?,
-            None => message.encode(&self.fresh_id())?,
+            Some(id) => message.encode(id)?,
+            None => message.encode(self.fresh_id())?,
         };
         let id = encoded.id().clone();
         let number = self.insert(encoded, Duration::ZERO);

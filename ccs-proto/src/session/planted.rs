@@ -128,7 +128,7 @@ impl Session {
         {
             let message = entry.message.message().clone();
             let id = self.fresh_id();
-            if let Ok(encoded) = message.encode(&id) {
+            if let Ok(encoded) = message.encode(id) {
                 self.queue.rename(number, encoded);
             }
         }

@@ -2,10 +2,11 @@
 
 use memchr::memchr;
 
-use super::XmlError::{self, NotWellFormed, Restricted, TooLarge};
-use super::chars::{has_control, is_control, is_white_space};
+use super::XmlError::{self, NotWellFormed, TooLarge};
+use super::chars::{has_control, is_white_space};
 use super::held::Held;
 use super::scanner::{Place, Scanner, Unit};
+use super::stray::{take_run, take_stray};
 use super::work::looked_at;
 use super::wrapping::Wrapping;
 use super::{XmlLimits, declaration};
@@ -206,8 +207,8 @@ impl Framer {
         let Phase::Stream { brackets } = &mut self.phase else {
             return None;
         };
-        let (text, length) = known.split(input)?;
-        if length > self.limits.stanza || has_control(text) {
+        let (element, length) = known.split(input)?;
+        if length > self.limits.stanza || has_control(element.text) {
             return None;
         }
         let (element, rest) = input.split_at_checked(length)?;
@@ -362,51 +363,6 @@ fn continue_mark(seen: usize, byte: u8) -> Result<Option<usize>, XmlError> {
     }
     let seen = seen.saturating_add(1);
     Ok((seen < BYTE_ORDER_MARK.len()).then_some(seen))
-}
-
-// The number of bytes at the start of the input that are of one kind, which are taken from it.
-fn take_run(input: &mut &[u8], belongs: impl Fn(u8) -> bool) -> usize {
-    let end = input.iter().position(|&byte| !belongs(byte));
-    let (run, rest) = input.split_at(end.unwrap_or(input.len()));
-    *input = rest;
-    looked_at(run.len());
-    run.len()
-}
-
-// Text between elements is nobody's data, so it is held to a simple rule that needs no memory: ASCII without
-// references. This refuses a byte order mark and broken UTF-8 here as well (`docs/protocol.md` §12 #49).
-//
-// What is good before an offence is a frame of its own, as it would be if it had come alone.
-fn take_stray(input: &mut &[u8], brackets: &mut u8) -> Result<usize, XmlError> {
-    let mut length: usize = 0;
-    while let Some((&byte, rest)) = input.split_first() {
-        let offence = match byte {
-            b'<' => return Ok(length),
-            b']' => {
-                *brackets = brackets.saturating_add(1).min(2);
-                None
-            }
-            b'>' if *brackets == 2 => Some(NotWellFormed("`]]>` in text")),
-            b'&' => Some(Restricted("a reference between elements")),
-            byte if is_white_space(byte) => return Ok(length),
-            byte if is_control(byte) => Some(NotWellFormed("a control character")),
-            byte if !byte.is_ascii() => {
-                Some(NotWellFormed("text between elements that is not ASCII"))
-            }
-            _ => {
-                *brackets = 0;
-                None
-            }
-        };
-        match offence {
-            Some(error) if length == 0 => return Err(error),
-            Some(_) => return Ok(length),
-            None => {}
-        }
-        length = length.saturating_add(1);
-        *input = rest;
-    }
-    Ok(length)
 }
 
 // The name in a tag that the scanner found whole, `skip` bytes after its beginning.

@@ -1,16 +1,19 @@
-//! The XML of a stream: bytes to whole elements (`framer`), elements to tags and text (`reader`), text to bytes
+//! The XML of a stream: bytes to whole elements (`framer`), elements to tags and text (`reader`, `cursor`), text to bytes
 //! (`writer`).
 //!
 //! XMPP allows a part of XML only (RFC 6120 §11), and a stream is never whole, so an ordinary XML parser fits neither
-//! way. There is one path for every stanza and no tree.
+//! way. There is one path for every stanza and no tree. What it made of the tags of one is remembered for the next that has
+//! the same (`wrapping`).
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod chars;
+mod cursor;
 mod declaration;
 pub mod framer;
 mod held;
 pub mod reader;
 mod scanner;
+mod stray;
 mod tag;
 mod unescape;
 pub mod work;
@@ -26,8 +29,9 @@ mod refusal_tests;
 #[cfg(test)]
 mod wrapping_tests;
 
+pub use cursor::{Cursor, Item};
 pub use framer::{Frame, Framer};
-pub use reader::{Cursor, Item, Reader};
+pub use reader::Reader;
 pub use tag::{Ns, Tag};
 #[cfg(any(test, feature = "internals"))]
 pub use wrapping::Wrapping;

@@ -116,6 +116,38 @@ pub fn default_namespace(resolver: &NamespaceResolver) -> Ns {
     Ns::resolved(&resolver.resolve_prefix(None, true)).unwrap_or(Ns::Other)
 }
 
+/// Splits text that begins with a tag: what is in it, whether it closes itself, and what follows. `None` if it does not
+/// begin with one or that has no end.
+pub fn split(text: &str) -> Result<Option<(&str, bool, &str)>, XmlError> {
+    let Some(tag) = text.strip_prefix('<') else {
+        return Ok(None);
+    };
+    let mut rest = tag.as_bytes();
+    let end = loop {
+        let Some((&byte, after)) = rest.split_first() else {
+            return Ok(None);
+        };
+        rest = match byte {
+            b'>' => break tag.len().saturating_sub(rest.len()),
+            b'<' => return Err(NotWellFormed("`<` inside a tag")),
+            b'"' | b'\'' => match memchr(byte, after) {
+                Some(at) => after.get(at.saturating_add(1)..).unwrap_or_default(),
+                None => return Ok(None),
+            },
+            _ => after,
+        };
+    };
+    looked_at(end);
+    let Some((content, after)) = tag.split_at_checked(end) else {
+        return Ok(None);
+    };
+    let after = after.get(1..).unwrap_or_default();
+    Ok(Some(match content.strip_suffix('/') {
+        Some(content) => (content, true, after),
+        None => (content, false, after),
+    }))
+}
+
 /// Reads what stands between `<` and `>` or `/>`: the tag, and its name as written. Opens a scope in the resolver.
 pub fn read<'a>(
     content: &'a str,

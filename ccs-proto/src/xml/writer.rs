@@ -1,14 +1,15 @@
 //! Text as XML wants it written.
 
-use bytes::BytesMut;
+use bytes::BufMut;
 
 use super::chars::{is_control, is_noncharacter};
+use crate::plain::is_plain;
 
 /// Appends character data. Quotes are left alone, they mean nothing between tags.
 ///
 /// A carriage return is written as a reference, because a reader would take a raw one for a line feed. What XML cannot
 /// carry becomes U+FFFD.
-pub fn push_text(out: &mut BytesMut, text: &str) {
+pub fn push_text(out: &mut impl BufMut, text: &str) {
     push_escaped(out, text, |byte| match byte {
         b'&' => Some("&amp;"),
         b'<' => Some("&lt;"),
@@ -19,7 +20,10 @@ pub fn push_text(out: &mut BytesMut, text: &str) {
 }
 
 /// Appends an attribute value, to stand between double quotes, which are not written here.
-pub fn push_attribute(out: &mut BytesMut, value: &str) {
+pub fn push_attribute(out: &mut impl BufMut, value: &str) {
+    if is_plain(value) {
+        return out.put_slice(value.as_bytes());
+    }
     push_escaped(out, value, |byte| match byte {
         b'&' => Some("&amp;"),
         b'<' => Some("&lt;"),
@@ -32,15 +36,8 @@ pub fn push_attribute(out: &mut BytesMut, value: &str) {
     });
 }
 
-fn push_escaped(out: &mut BytesMut, text: &str, escape: impl Fn(u8) -> Option<&'static str>) {
+fn push_escaped(out: &mut impl BufMut, text: &str, escape: impl Fn(u8) -> Option<&'static str>) {
     let bytes = text.as_bytes();
-    // Nearly every text needs nothing. Without an early exit this loop becomes vector code. 0xef begins U+FFFE, and
-    // much that is harmless.
-    let suspect = |byte: u8| byte == 0xef || is_control(byte) || escape(byte).is_some();
-    if !bytes.iter().fold(false, |any, &byte| any | suspect(byte)) {
-        out.extend_from_slice(bytes);
-        return;
-    }
     let mut from = 0;
     for (at, &byte) in bytes.iter().enumerate() {
         let (written, length) = match escape(byte) {
@@ -49,15 +46,17 @@ fn push_escaped(out: &mut BytesMut, text: &str, escape: impl Fn(u8) -> Option<&'
             None if byte == 0xef && is_noncharacter(bytes, at) => ("\u{fffd}", 3),
             None => continue,
         };
-        out.extend_from_slice(bytes.get(from..at).unwrap_or_default());
-        out.extend_from_slice(written.as_bytes());
+        out.put_slice(bytes.get(from..at).unwrap_or_default());
+        out.put_slice(written.as_bytes());
         from = at.saturating_add(length);
     }
-    out.extend_from_slice(bytes.get(from..).unwrap_or_default());
+    out.put_slice(bytes.get(from..).unwrap_or_default());
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::*;
 
     fn text(text: &str) -> String {

@@ -32,10 +32,7 @@ pub(crate) struct ErrorElement {
 
 impl MessageStanza {
     pub(super) fn read(tag: &Tag<'_>, cursor: &mut Cursor<'_, '_>) -> Result<Self, XmlError> {
-        let id = tag
-            .attribute("id")
-            .filter(|id| !id.is_empty())
-            .map(Text::from);
+        let id = id_of(tag.attribute("id"));
         let is_error = tag.attribute("type") == Some("error");
         let mut gcm = Gcm::Missing;
         let mut error = None;
@@ -76,11 +73,11 @@ impl MessageStanza {
         })
     }
 
-    /// A stanza of which nothing is known but the body.
-    pub(super) fn plain(body: Text) -> Self {
+    /// A stanza that is nothing but an id and a body.
+    pub(super) fn plain(id: &str, body: &str) -> Self {
         Self {
-            id: None,
-            gcm: Gcm::One(body),
+            id: id_of(Some(id)),
+            gcm: Gcm::One(Text::from(body)),
             error: None,
         }
     }
@@ -88,6 +85,10 @@ impl MessageStanza {
     /// Whether it is one of those, and all of its text the body.
     pub(super) fn is_plain(&self) -> bool {
         let has_body = matches!(&self.gcm, Gcm::One(body) if !body.is_empty());
-        has_body && self.id.is_none() && self.error.is_none()
+        has_body && self.error.is_none()
     }
+}
+
+fn id_of(attribute: Option<&str>) -> Option<Text> {
+    attribute.filter(|id| !id.is_empty()).map(Text::from)
 }

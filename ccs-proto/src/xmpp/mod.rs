@@ -8,7 +8,6 @@ pub(crate) mod stream;
 
 pub use errors::StreamCondition;
 
-use crate::text::Text;
 use crate::xml::XmlError;
 use crate::xml::{Cursor, Item, Ns, Reader};
 use iq::Iq;
@@ -37,9 +36,12 @@ pub(crate) enum Stanza {
 
 /// Reads one whole element. Unknown children and attributes are passed over (RFC 6120 §8.4).
 pub(crate) fn read(reader: &mut Reader, element: &[u8]) -> Result<Stanza, XmlError> {
-    // What stands around the body is the same bytes in message after message. Then the body alone is read.
-    if let Some(text) = reader.known_text(element)? {
-        return Ok(Stanza::Message(MessageStanza::plain(Text::from(text))));
+    // What stands around the body is the same bytes in message after message, but for an id. Then nothing else is read.
+    if let Some(known) = reader.known(element)? {
+        return Ok(Stanza::Message(MessageStanza::plain(
+            known.value,
+            known.text,
+        )));
     }
     let mut cursor = reader.element(element)?;
     let Some(Item::Start(tag)) = cursor.next()? else {
@@ -74,7 +76,7 @@ pub(crate) fn read(reader: &mut Reader, element: &[u8]) -> Result<Stanza, XmlErr
     };
     finish(&mut cursor)?;
     if matches!(&stanza, Stanza::Message(message) if message.is_plain()) {
-        cursor.remember();
+        cursor.remember(tag.attribute("id"));
     }
     Ok(stanza)
 }
@@ -143,7 +145,12 @@ mod tests {
             message(&format!("{}<error code='1'/>", gcm("{}"))),
             "<message>{}</message>".to_owned(),
             format!("<message id='1'>{}</message>", gcm("{}")),
+            format!("<message id='2'>{}</message>", gcm("{}")),
             format!("<message id=''>{}</message>", gcm("{}")),
+            format!("<message id='&lt;'>{}</message>", gcm("{}")),
+            format!("<message id='1' type='error'>{}</message>", gcm("{}")),
+            format!("<message from='a' id='1' to='b'>{}</message>", gcm("{}")),
+            format!("<message from='b' id='1' to='b'>{}</message>", gcm("{}")),
             format!("<message type='error'>{}</message>", gcm("{}")),
             "<g:message xmlns:g='google:mobile:data'><g:gcm>{}</g:gcm></g:message>".to_owned(),
             "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>".to_owned(),

@@ -4,6 +4,7 @@
 //! words that are not ASCII and JSON escapes of both kinds.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// Distinct messages.
 pub const MESSAGES: usize = 1_000;
@@ -66,6 +67,12 @@ impl Corpus {
             corpus.samples.push(sample);
         }
         corpus
+    }
+
+    /// The stanzas of some of the samples.
+    pub fn stanzas(&self, samples: Range<usize>) -> &[u8] {
+        let end = |samples: usize| samples.checked_sub(1).map_or(0, |last| self.ends[last]);
+        &self.stream[end(samples.start)..end(samples.end)]
     }
 
     /// What a message weighs in the stream, on average.

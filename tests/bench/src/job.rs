@@ -36,17 +36,23 @@ pub struct Measured<L> {
     pub allocations: f64,
 }
 
-/// Runs all cases, `rounds` times and once before to warm up.
+/// Runs all cases, `rounds` times and once before to warm up. In a round each does as many messages as the one that does most
+/// of them in a run.
 pub fn measure<L>(mut cases: Vec<Case<L>>, rounds: usize) -> Vec<Measured<L>> {
+    let most = cases.iter().map(|case| case.messages).max().unwrap_or(0);
     let mut times = vec![Vec::new(); cases.len()];
     for round in 0..=rounds {
         for (case, times) in cases.iter_mut().zip(&mut times) {
-            let started = Instant::now();
-            std::hint::black_box(case.job.run());
-            let time = started.elapsed();
-            case.job.tidy();
+            let runs = most / case.messages;
+            let mut time = Duration::ZERO;
+            for _ in 0..runs {
+                let started = Instant::now();
+                std::hint::black_box(case.job.run());
+                time += started.elapsed();
+                case.job.tidy();
+            }
             if round > 0 {
-                times.push(time);
+                times.push(time.as_nanos() as f64 / (runs * case.messages) as f64);
             }
         }
         eprint!("\rround {round} of {rounds}");
@@ -56,19 +62,18 @@ pub fn measure<L>(mut cases: Vec<Case<L>>, rounds: usize) -> Vec<Measured<L>> {
     measured.map(|(case, times)| sum_up(case, times)).collect()
 }
 
-fn sum_up<L>(mut case: Case<L>, times: Vec<Duration>) -> Measured<L> {
+fn sum_up<L>(mut case: Case<L>, times: Vec<f64>) -> Measured<L> {
     let counted = allocation_counter::measure(|| {
         std::hint::black_box(case.job.run());
     });
-    let messages = case.messages as f64;
     Measured {
         label: case.label,
-        ns: median(times).as_nanos() as f64 / messages,
-        allocations: counted.count_total as f64 / messages,
+        ns: median(times),
+        allocations: counted.count_total as f64 / case.messages as f64,
     }
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_unstable_by(f64::total_cmp);
     times.get(times.len() / 2).copied().unwrap_or_default()
 }

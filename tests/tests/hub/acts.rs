@@ -117,7 +117,7 @@ impl World {
 
     /// An app server sends this message, under this id.
     pub fn send_message(&mut self, connection: u64, id: &str, message: Downstream) {
-        let encoded = message.encode(&id.into()).unwrap();
+        let encoded = message.encode(id).unwrap();
         let client = &mut self.link(connection).client;
         client.reserve().unwrap().send(encoded).unwrap();
         self.drive();

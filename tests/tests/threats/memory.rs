@@ -326,7 +326,7 @@ fn p2_a_full_window_holds_a_hundred_messages_and_no_more() {
     let info = measure(|| {
         for n in 0..100 {
             let message = Downstream::to("T").data("a", &text);
-            let encoded = message.encode(&format!("m-{n}").as_str().into()).unwrap();
+            let encoded = message.encode(format!("m-{n}")).unwrap();
             pair.client.reserve().unwrap().send(encoded).unwrap();
         }
         assert!(pair.client.reserve().is_err());

@@ -190,7 +190,7 @@ fn x12_no_text_of_an_application_can_break_out_of_its_place() {
     for text in nasty {
         let mut pair = Pair::bound();
         let message = Downstream::to(text).data(text, text).collapse_key(text);
-        let encoded = message.encode(&text.into()).unwrap();
+        let encoded = message.clone().encode(text).unwrap();
         pair.client.reserve().unwrap().send(encoded).unwrap();
         pair.server
             .send(upstream(text).with_category(text))

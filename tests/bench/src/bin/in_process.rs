@@ -99,12 +99,10 @@ fn cases() -> Vec<Case<Label>> {
 fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
     let chunk = label.chunk;
     let corpus = || Rc::clone(corpus);
-    // What is in flight, or not acked, is a window at most.
-    let window = Rc::new(Corpus::of(WINDOW, label.size, label.quotes));
-    let window = || Rc::clone(&window);
     let mut add = |what, by, job: Box<dyn Job>| {
-        let messages = match what {
-            ACK | DOWN | ENDPOINT => WINDOW,
+        let messages = match (what, by) {
+            // What is in flight, or not acked, is a window at most.
+            (ACK | DOWN, "ccs") | (ENDPOINT, _) => WINDOW,
             _ => MESSAGES,
         };
         let label = Label { what, by, ..label };
@@ -147,25 +145,22 @@ fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
     }
     // The quotes of what comes in make no difference here.
     if label.quotes == Quotes::Raw {
-        add(
-            ENDPOINT,
-            "ccs",
-            Box::new(ccs::Answers::new(window(), chunk)),
-        );
+        let window = Rc::new(Corpus::of(WINDOW, label.size, label.quotes));
+        add(ENDPOINT, "ccs", Box::new(ccs::Answers::new(window, chunk)));
         if chunk == READ {
             add(
                 JSON,
                 "serde_json owned",
                 Box::new(json::read_owned(corpus())),
             );
-            add(ACK, "ccs", Box::new(ccs::AckBytes::new(window(), chunk)));
-            add(ACK, "naive", Box::new(naive::acks(window())));
-            add(ACK, NO_STANZA, Box::new(json::write_ack(window())));
-            add(DOWN, "ccs", Box::new(ccs::Sends::new(&window())));
-            add(DOWN, "naive", Box::new(naive::writes(window())));
+            add(ACK, "ccs", Box::new(ccs::AckBytes::new(corpus(), chunk)));
+            add(ACK, "naive", Box::new(naive::acks(corpus())));
+            add(ACK, NO_STANZA, Box::new(json::write_ack(corpus())));
+            add(DOWN, "ccs", Box::new(ccs::Sends::new(&corpus())));
+            add(DOWN, "naive", Box::new(naive::writes(corpus())));
             #[cfg(feature = "xmpp-rs")]
-            add(DOWN, "xmpp-rs", Box::new(xmpp_rs::writes(window())));
-            add(DOWN, NO_STANZA, Box::new(json::write_raw(window())));
+            add(DOWN, "xmpp-rs", Box::new(xmpp_rs::writes(corpus())));
+            add(DOWN, NO_STANZA, Box::new(json::write_raw(corpus())));
         }
     }
 }

@@ -1,12 +1,14 @@
 //! This project's core.
 
+use std::ops::Range;
 use std::rc::Rc;
+use std::vec::IntoIter;
 
 use bytes::BytesMut;
 use ccs_proto::message::{Data, Downstream, MessageId};
 use ccs_proto::{AckToken, ClientConnection, ClientEvent, ServerConnection, ServerEvent};
 
-use crate::corpus::{Corpus, Sample};
+use crate::corpus::{Corpus, Sample, WINDOW};
 use crate::job::Job;
 use crate::login::{NOW, client_config, pair};
 
@@ -61,12 +63,26 @@ impl Job for Events {
     }
 }
 
-/// The other half of [`Events`]: acks to bytes, a whole corpus in one go.
-pub struct AckBytes(Events);
+/// Acks to bytes, a window at a time; the messages come in between.
+pub struct AckBytes {
+    corpus: Rc<Corpus>,
+    chunk: usize,
+    client: ClientConnection,
+    tokens: Vec<AckToken>,
+    out: BytesMut,
+    windows: Windows,
+}
 
 impl AckBytes {
     pub fn new(corpus: Rc<Corpus>, chunk: usize) -> Self {
-        let mut job = Self(Events::new(corpus, chunk));
+        let mut job = Self {
+            windows: Windows::of(&corpus),
+            client: pair(client_config()).0,
+            tokens: Vec::with_capacity(WINDOW),
+            out: BytesMut::new(),
+            corpus,
+            chunk,
+        };
         job.tidy();
         job
     }
@@ -74,12 +90,29 @@ impl AckBytes {
 
 impl Job for AckBytes {
     fn run(&mut self) -> usize {
-        self.0.tidy();
-        self.0.tokens.len()
+        for token in self.tokens.drain(..) {
+            self.client.ack(token).expect("its own");
+        }
+        let mut written = 0;
+        while self.client.poll_transmit(NOW, &mut self.out) {
+            written += self.out.len();
+            self.out.clear();
+        }
+        written
     }
 
     fn tidy(&mut self) {
-        self.0.run();
+        let stanzas = self.corpus.stanzas(self.windows.next());
+        for read in stanzas.chunks(self.chunk) {
+            self.client.receive(NOW, read).expect("in order");
+            while let Some(event) = self.client.poll_event() {
+                let ClientEvent::Upstream { token, .. } = event else {
+                    panic!("{event:?}");
+                };
+                self.tokens.push(token);
+            }
+        }
+        assert_eq!(self.tokens.len(), WINDOW);
     }
 }
 
@@ -123,28 +156,28 @@ impl Job for Acks {
     }
 }
 
-/// Typed downstream messages to bytes, a window at a time; the endpoint answers in between.
+/// Typed downstream messages to bytes, a window at a time; the acks come in between.
 pub struct Sends {
     messages: Vec<(Downstream, MessageId)>,
+    /// Those that are sent next: sending one uses it up.
+    ready: IntoIter<(Downstream, MessageId)>,
     client: ClientConnection,
-    server: ServerConnection,
     out: BytesMut,
-    sent: Vec<u8>,
-    run: usize,
+    windows: Windows,
+    window: Range<usize>,
 }
 
 impl Sends {
     pub fn new(corpus: &Corpus) -> Self {
-        let mut config = client_config();
-        config.window = corpus.samples.len();
-        let (client, server) = pair(config);
+        let mut windows = Windows::of(corpus);
+        let messages = messages(&corpus.samples, 0);
         Self {
-            messages: messages(&corpus.samples, 0),
-            client,
-            server,
+            ready: messages.clone().into_iter(),
+            messages,
+            client: pair(client_config()).0,
             out: BytesMut::new(),
-            sent: Vec::new(),
-            run: 0,
+            window: windows.next(),
+            windows,
         }
     }
 }
@@ -162,34 +195,61 @@ fn messages(samples: &[Sample], run: usize) -> Vec<(Downstream, MessageId)> {
 
 impl Job for Sends {
     fn run(&mut self) -> usize {
-        self.sent.clear();
-        for some in self.messages.chunks(10) {
-            for (message, id) in some {
+        let mut written = 0;
+        for _ in 0..WINDOW / 10 {
+            for (message, id) in self.ready.by_ref().take(10) {
                 let message = message.encode(id).expect("valid");
                 let permit = self.client.reserve().expect("a place");
                 permit.send(message).expect("a new id");
             }
             while self.client.poll_transmit(NOW, &mut self.out) {
-                // What a socket would take.
-                self.sent.extend_from_slice(&self.out);
+                written += std::hint::black_box(&self.out).len();
                 self.out.clear();
             }
         }
-        self.sent.len()
+        written
     }
 
     fn tidy(&mut self) {
-        // In pieces: the endpoint reads no further when a window waits.
-        for read in self.sent.chunks(8 * 1024) {
-            answer(&mut self.server, read, &mut self.out);
-            self.client.receive(NOW, &self.out).expect("in order");
-            self.out.clear();
+        for (message, id) in &self.messages[self.window.clone()] {
+            let ack = ack(message.target().as_str(), id.as_str());
+            self.client.receive(NOW, ack.as_bytes()).expect("in order");
         }
         while self.client.poll_event().is_some() {}
-        self.run += 1;
-        for (number, (_, id)) in self.messages.iter_mut().enumerate() {
-            *id = MessageId::from(format!("{}-{number:012}", self.run));
+        self.window = self.windows.next();
+        if self.ready.len() == 0 {
+            self.ready = self.messages.clone().into_iter();
         }
+    }
+}
+
+/// As an endpoint sends it.
+fn ack(from: &str, id: &str) -> String {
+    format!(
+        "<message><data:gcm xmlns:data=\"google:mobile:data\">\
+         {{\"message_type\":\"ack\",\"from\":\"{from}\",\"message_id\":\"{id}\"}}</data:gcm></message>"
+    )
+}
+
+/// As many messages as are in flight at once, round and round the corpus.
+struct Windows {
+    next: usize,
+    messages: usize,
+}
+
+impl Windows {
+    fn of(corpus: &Corpus) -> Self {
+        assert!(corpus.samples.len().is_multiple_of(WINDOW));
+        Self {
+            next: 0,
+            messages: corpus.samples.len(),
+        }
+    }
+
+    fn next(&mut self) -> Range<usize> {
+        let start = self.next;
+        self.next = (start + WINDOW) % self.messages;
+        start..start + WINDOW
     }
 }
 
@@ -255,7 +315,7 @@ impl Job for Answers {
         self.stream.clear();
         self.run += 1;
         for (message, id) in messages(&self.corpus.samples, self.run) {
-            let message = message.encode(&id).expect("valid");
+            let message = message.encode(id).expect("valid");
             let permit = self.client.reserve().expect("a place");
             permit.send(message).expect("a new id");
         }

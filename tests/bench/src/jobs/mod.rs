@@ -40,10 +40,11 @@ mod tests {
     /// A job can be run again and again.
     #[test]
     fn each_run_does_the_same() {
-        let corpus = Rc::new(Corpus::of(250, Size(200), Quotes::Raw));
+        let corpus = Rc::new(Corpus::of(200, Size(200), Quotes::Raw));
         let jobs: Vec<Box<dyn Job>> = vec![
             Box::new(ccs::Events::new(Rc::clone(&corpus), 64)),
             Box::new(ccs::Acks::new(Rc::clone(&corpus), 64)),
+            Box::new(ccs::AckBytes::new(Rc::clone(&corpus), 64)),
             Box::new(ccs::Answers::new(Rc::clone(&corpus), 8 * 1024)),
             #[cfg(feature = "xmpp-rs")]
             Box::new(xmpp_rs::reads(Rc::clone(&corpus), 64, true)),
