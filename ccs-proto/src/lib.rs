@@ -78,6 +78,7 @@ mod config;
 mod connection;
 mod error;
 mod habit;
+mod hash;
 pub mod hub;
 mod key;
 mod ledger;
@@ -112,8 +113,8 @@ pub use key::ApiKey;
 pub use ledger::ConnectionId;
 pub use message::SenderId;
 pub use server::{
-    AnswerError, AnswerToken, AuthRequest, Nonce, SendError, ServerConnection, ServerEvent,
-    ServerFinished,
+    AnswerError, AnswerToken, AuthRequest, Fingerprint, Nonce, SendError, ServerConnection,
+    ServerEvent, ServerFinished, Unconfirmed,
 };
 pub use tap::{Direction, Tap};
 pub use text::Text;

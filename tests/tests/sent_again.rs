@@ -1,5 +1,7 @@
 //! What an endpoint with many connections asks of one: to send again, to change its windows, to say what is in doubt.
 
+use std::time::Duration;
+
 use ccs_proto::message::Upstream;
 use ccs_proto::{ConnectionError, ServerConfig};
 use ccs_tests::pair::{Pair, client_config, receipt, upstream};
@@ -155,21 +157,37 @@ fn unconfirmed(mut pair: Pair) -> Vec<String> {
     pair.server.transport_failed(pair.now, "reset by peer");
     let ids = pair.server.take_unconfirmed();
     assert!(pair.server.take_unconfirmed().is_empty(), "told once");
-    ids.iter().map(ToString::to_string).collect()
+    ids.iter()
+        .map(|acked| acked.message_id.to_string())
+        .collect()
 }
 
 #[test]
-fn an_ack_is_in_doubt_when_nothing_came_after_it() {
-    let mut pair = Pair::bound();
-    for id in ["1", "2"] {
+fn the_acks_of_a_window_are_in_doubt_whatever_came() {
+    let mut config = ServerConfig::default();
+    config.window = 2;
+    let mut pair = Pair::bound_with(client_config(), config);
+    for id in ["1", "2", "3"] {
         pair.send(id);
         pair.ack_downstreams();
     }
+    pair.send("not answered");
     assert_eq!(
         unconfirmed(pair),
-        ["2"],
-        "what came next confirms the first"
+        ["2", "3"],
+        "the fourth came with two read"
     );
+}
+
+#[test]
+fn an_ack_is_not_in_doubt_when_something_came_a_minute_later() {
+    let mut pair = Pair::bound();
+    pair.send("1");
+    pair.ack_downstreams();
+    pair.advance(Duration::from_secs(60));
+    pair.send("2");
+    pair.ack_downstreams();
+    assert_eq!(unconfirmed(pair), ["2"]);
 }
 
 #[test]
@@ -212,7 +230,8 @@ fn a_client_that_says_nothing_more_leaves_its_acks_in_doubt() {
     pair.ack_downstreams();
     let _ = pair.server.receive_eof(pair.now);
     assert_eq!(pair.server.end(), Some(Err(ConnectionError::UnexpectedEof)));
-    assert_eq!(pair.server.take_unconfirmed(), ["1".into()]);
+    let [acked] = pair.server.take_unconfirmed().try_into().unwrap();
+    assert_eq!(acked.message_id, "1".into());
 }
 
 /// Found by the simulator (seed 39431).

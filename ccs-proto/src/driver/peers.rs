@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::server::Peer;
 use crate::hub::{Command, Hub};
 use crate::ledger::ConnectionId;
-use crate::server::SendError;
+use crate::server::{SendError, Unconfirmed};
 use crate::time::Time;
 
 /// The connections of an endpoint whose messages go through a [`Hub`]. What is sent on one of them otherwise takes places
@@ -99,10 +99,15 @@ impl Peers {
                 canonical,
                 ..
             } => {
+                let content = token.content();
                 let peer = self.get(token.connection());
                 let given = peer.map(|peer| peer.ack(token, canonical.as_ref()));
                 if !matches!(given, Some(Ok(()))) {
-                    hub.ack_failed(&sender, message_id);
+                    let failed = Unconfirmed {
+                        message_id,
+                        content,
+                    };
+                    hub.ack_failed(&sender, failed);
                     return None;
                 }
             }

@@ -18,7 +18,7 @@ use crate::error::ConnectionError;
 use crate::ledger::ConnectionId;
 use crate::message::{MessageId, NackCode, Receipt, RegistrationToken, SenderId, Upstream};
 use crate::server::{
-    AnswerError, AnswerToken, AuthRequest, SendError, ServerConnection, ServerEvent,
+    AnswerError, AnswerToken, AuthRequest, SendError, ServerConnection, ServerEvent, Unconfirmed,
 };
 use crate::xmpp::StreamCondition;
 
@@ -261,7 +261,7 @@ impl Peer {
     /// Acked messages of which the app server may not know it, once the connection is over; see
     /// [`ServerConnection::take_unconfirmed`].
     #[must_use]
-    pub fn take_unconfirmed(&self) -> Vec<MessageId> {
+    pub fn take_unconfirmed(&self) -> Vec<Unconfirmed> {
         self.handle
             .shared
             .look(|machine| machine.connection.take_unconfirmed())

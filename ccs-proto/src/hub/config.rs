@@ -45,14 +45,15 @@ pub struct HubConfig {
     pub upstream_kept_for: Duration,
     /// Receipts of one sender that wait for a connection, at most; the oldest goes first. Default: 1,000.
     pub receipts: usize,
-    /// Ids of one sender of which the ack may be lost, at most; the oldest goes first. Default: 10,000
+    /// Messages of one sender of which the ack may be lost, by id, at most; the oldest goes first. Default: 10,000
     /// (`docs/protocol.md` §12 #48).
     pub remembered_ids: usize,
-    /// Messages for devices that wait, of all senders, one for each device; beyond that messages to devices that cannot be reached are
-    /// refused for a while. As many again may be on their way to devices, and so many devices are remembered that are to be told
-    /// of discarded messages. Default: 100,000.
+    /// Messages of one sender that wait for devices, one for each device; beyond that its messages to devices that cannot be
+    /// reached are refused for a while, and nobody else's. As many again may be on their way to devices, and so many of its
+    /// devices are remembered that are to be told of discarded messages. All senders together may have so much each, and
+    /// the accounts that can log in bound how many those are. Default: 100,000.
     pub kept_messages: usize,
-    /// Bytes of the bodies that they came in, roughly, at most. Default: 256 MiB.
+    /// Bytes of the bodies that they came in, roughly, of one sender, at most. Default: 256 MiB.
     pub kept_bytes: usize,
     /// How long a message waits for a device that does not say it. Default: four weeks.
     pub kept_for: Duration,

@@ -3,10 +3,11 @@
 use super::command::Command;
 use super::downstream::ArrivalId;
 use super::event::HubEvent;
-use super::senders::LineState;
+use super::senders::{Doubtful, LineState};
 use super::{Due, Hub, SenderLimits};
 use crate::ledger::ConnectionId;
-use crate::message::{MessageId, SenderId};
+use crate::message::SenderId;
+use crate::server::Unconfirmed;
 use crate::time::Time;
 use crate::xmpp::StreamCondition;
 
@@ -56,7 +57,7 @@ impl Hub {
     /// A connection is over; receipts that it has not sent are told before
     /// ([`receipt_failed`](Self::receipt_failed)). `unconfirmed` are the messages whose acks the app server may not have
     /// ([`take_unconfirmed`](crate::ServerConnection::take_unconfirmed)).
-    pub fn closed(&mut self, now: Time, connection: ConnectionId, unconfirmed: Vec<MessageId>) {
+    pub fn closed(&mut self, now: Time, connection: ConnectionId, unconfirmed: Vec<Unconfirmed>) {
         self.tick(now);
         // What nobody has decided on is not accepted: it comes again.
         let first = ArrivalId::first_of(connection);
@@ -72,8 +73,8 @@ impl Hub {
         let Some((sender, line)) = self.senders.remove(connection) else {
             return;
         };
-        for id in unconfirmed {
-            self.doubt(&sender, id);
+        for acked in unconfirmed {
+            self.doubt(&sender, acked);
         }
         self.take_back(connection, line);
         self.send_receipts(&sender);
@@ -82,14 +83,16 @@ impl Hub {
     }
 
     /// An ack could not be given, since its connection had ended: the message comes again, and is known then.
-    pub fn ack_failed(&mut self, sender: &SenderId, message_id: MessageId) {
-        self.doubt(sender, message_id);
+    pub fn ack_failed(&mut self, sender: &SenderId, acked: Unconfirmed) {
+        self.doubt(sender, acked);
     }
 
-    fn doubt(&mut self, sender: &SenderId, id: MessageId) {
+    fn doubt(&mut self, sender: &SenderId, acked: Unconfirmed) {
         let limit = self.config.remembered_ids;
         if let Some(sender) = self.senders.get_mut(sender) {
-            sender.doubtful.insert(id.compact(), None, limit);
+            let doubtful = Doubtful::Acked(acked.content);
+            let id = acked.message_id.compact();
+            sender.doubtful.insert(id, doubtful, limit);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::command::{Command, StoreId};
 use super::event::{Discarded, HubEvent};
-use super::mail::{DeliveryId, Device, State, Taken};
+use super::mail::{BoxId, DeliveryId, Device, HandedOut, Taken};
 use super::mailbox::{Goes, Reach};
 use super::{Due, Hub};
 use crate::message::{Downstream, MessageId, RegistrationToken, SenderId};
@@ -16,20 +16,29 @@ impl Hub {
         self.tick(now);
         // What has had its time is not delivered, although nobody has looked since.
         self.run_due();
-        self.set_reach(device, reach);
+        self.tell_if_online(device, reach);
+        if let Some(mailbox) = self.mail.find(device) {
+            self.set_reach(mailbox, reach);
+        }
         self.run_due();
     }
 
-    pub(super) fn set_reach(&mut self, device: &Device, reach: Reach) {
-        if reach == Reach::Online {
-            let deleted = self.mail.untold.take(device);
-            #[cfg(ccs_planted)]
-            let deleted = self.plant_silence(deleted);
-            if let Some(messages) = deleted {
-                self.tell_deleted(device.clone(), messages);
-            }
+    /// A device that can be reached is told that messages for it were discarded, if it was not told before.
+    pub(super) fn tell_if_online(&mut self, device: &Device, reach: Reach) {
+        if reach != Reach::Online {
+            return;
         }
-        let Some(mailbox) = self.mail.boxes.get_mut(device) else {
+        let share = self.mail.shares.find_mut(&device.sender);
+        let deleted = share.and_then(|share| share.untold.take(&device.token));
+        #[cfg(ccs_planted)]
+        let deleted = self.plant_silence(deleted);
+        if let Some(messages) = deleted {
+            self.tell_deleted(device.clone(), messages);
+        }
+    }
+
+    pub(super) fn set_reach(&mut self, mailbox: BoxId, reach: Reach) {
+        let Some(mailbox) = self.mail.mailbox_mut(mailbox) else {
             return;
         };
         // What can be given to the device as it was does not wait.
@@ -81,8 +90,8 @@ impl Hub {
     pub fn not_delivered(&mut self, now: Time, delivery: DeliveryId) {
         self.tick(now);
         if let Some(held) = self.mail.on_its_way(delivery) {
-            let device = held.device.clone();
-            if let Some(mailbox) = self.mail.boxes.get_mut(&device) {
+            let mailbox = held.mailbox;
+            if let Some(mailbox) = self.mail.mailbox_mut(mailbox) {
                 mailbox.reach = Reach::Offline;
             }
             #[cfg(ccs_planted)]
@@ -109,19 +118,15 @@ impl Hub {
         for token in devices {
             let device = Device::new(sender.clone(), token.clone());
             let delivery = DeliveryId(self.next_number());
-            self.mail.insert(delivery, id, device, Reach::Offline);
+            let mailbox = self.mail.find_or_open(device, Reach::Offline);
+            self.mail.insert(delivery, id, mailbox);
             self.keep(delivery);
         }
     }
 
     /// It is stored: from here on it goes its way.
     pub(super) fn release(&mut self, id: DeliveryId) {
-        let Some(held) = self.mail.copies.get(&id) else {
-            return;
-        };
-        let mailbox = self.mail.boxes.get(&held.device);
-        let letter = self.mail.letters.get(&held.letter);
-        match (mailbox, letter) {
+        match (self.mail.mailbox_of(id), self.mail.letter_of(id)) {
             (Some(mailbox), Some(letter)) if mailbox.reach.lets_through(&letter.message) => {
                 self.deliver(id);
             }
@@ -130,24 +135,25 @@ impl Hub {
     }
 
     fn deliver(&mut self, id: DeliveryId) {
-        let Some(letter) = self.mail.letter_of(id) else {
+        let Some((handed_out, expires)) = self.mail.hand_out(id) else {
             return;
         };
-        let (message_id, message) = (letter.message_id.clone(), Arc::clone(&letter.message));
-        let expires = (letter.expires, Due::CopyExpires(id));
-        self.timers.remove(&expires);
-        self.mail.set_state(id, State::OnItsWay);
+        if let Some(expires) = expires {
+            self.timers.remove(&(expires, Due::CopyExpires(id)));
+        }
         #[cfg(ccs_planted)]
         self.plant_early_forget(id);
-        if let Some(held) = self.mail.copies.get(&id) {
-            let device = held.device.clone();
-            self.command(Command::Deliver {
-                delivery: id,
-                device,
-                message_id,
-                message,
-            });
-        }
+        let HandedOut {
+            device,
+            message_id,
+            message,
+        } = handed_out;
+        self.command(Command::Deliver {
+            delivery: id,
+            device,
+            message_id,
+            message,
+        });
     }
 
     /// It waits for its device, if it has any time to.
@@ -159,7 +165,7 @@ impl Hub {
         if expires <= self.now {
             return self.discard(id, Discarded::Expired);
         }
-        let goes = self.goes_for(id, &copy.device);
+        let goes = self.goes_for(id);
         #[cfg(ccs_planted)]
         let goes = self.plant_oldest_key(id, goes);
         let (goes, why) = match goes {
@@ -170,10 +176,13 @@ impl Hub {
         };
         let goes_itself = goes.contains(&id);
         if why == Discarded::TooMany {
-            let before = self.mail.untold.take(&copy.device).unwrap_or_default();
-            let deleted = before.saturating_add(goes.len() as u64);
             let limit = self.config.kept_messages;
-            self.mail.untold.insert(copy.device.clone(), deleted, limit);
+            if let Some(share) = self.mail.shares.find_mut(&copy.device.sender) {
+                let token = &copy.device.token;
+                let before = share.untold.take(token).unwrap_or_default();
+                let deleted = before.saturating_add(goes.len() as u64);
+                share.untold.insert(token.clone(), deleted, limit);
+            }
         }
         for other in goes {
             self.discard(other, why);
@@ -181,15 +190,15 @@ impl Hub {
         if goes_itself {
             return;
         }
-        self.mail.set_state(id, State::Waiting);
+        self.mail.put_back(id);
         self.timers.insert((expires, Due::CopyExpires(id)));
         self.emit(HubEvent::Kept(copy));
     }
 
-    fn goes_for(&self, id: DeliveryId, device: &Device) -> Goes {
+    fn goes_for(&self, id: DeliveryId) -> Goes {
         let letter = self.mail.letter_of(id);
         let key = letter.and_then(|letter| letter.message.collapses_by());
-        let mailbox = self.mail.boxes.get(device);
+        let mailbox = self.mail.mailbox_of(id);
         mailbox.map_or(Goes::Nothing, |mailbox| {
             let (keys, unkeyed) = (self.config.collapse_keys, self.config.kept_per_device);
             mailbox.makes_room(id, key, keys, unkeyed)
@@ -207,10 +216,11 @@ impl Hub {
     }
 
     pub(super) fn take_copy(&mut self, id: DeliveryId) -> Option<Taken> {
-        let expires = self.mail.letter_of(id)?.expires;
-        self.timers.remove(&(expires, Due::CopyExpires(id)));
-        let (taken, done) = self.mail.take(id)?;
-        if let Some(letter) = done {
+        let taken = self.mail.take(id)?;
+        if let Some(expires) = taken.expires {
+            self.timers.remove(&(expires, Due::CopyExpires(id)));
+        }
+        if let Some(letter) = taken.last_of {
             self.forget(letter);
         }
         Some(taken)

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::command::{Command, Record, StoreId};
 use super::event::HubEvent;
 use super::mailbox::Reach;
+use super::senders::Doubtful;
 use super::storing::Stored;
 use super::{DeliveryId, Device, Hub};
 use crate::ledger::ConnectionId;
@@ -109,8 +110,8 @@ impl Hub {
         let Some((id, sender)) = self.senders.of(connection) else {
             return;
         };
-        let doubtful = sender.doubtful.take(&message_id);
-        let known = doubtful.is_some_and(|restored| restored.is_none_or(|same| *same == message));
+        let same = |doubtful: &Doubtful| doubtful.is(&message);
+        let known = sender.doubtful.take_if(&message_id, same).is_some();
         #[cfg(ccs_planted)]
         let known = self.plant_doubt(known, &message_id);
         if known {
@@ -174,7 +175,9 @@ impl Hub {
             });
             return Ok(());
         }
-        if !self.mail.has_room(&self.config, &devices, &message) {
+        let share = self.mail.shares.of(&sender);
+        let shares = &self.mail.shares;
+        if !shares.has_room(share, &self.config, &devices, &message) {
             self.emit(HubEvent::TooMuchKept {
                 connection: arrival.connection,
                 message_id: message_id.clone(),
@@ -190,8 +193,10 @@ impl Hub {
         for (token, reach) in &devices {
             let device = Device::new(sender.clone(), token.clone());
             let delivery = DeliveryId(self.next_number());
-            self.set_reach(&device, *reach);
-            self.mail.insert(delivery, id, device, *reach);
+            self.tell_if_online(&device, *reach);
+            let mailbox = self.mail.find_or_open(device, *reach);
+            self.set_reach(mailbox, *reach);
+            self.mail.insert(delivery, id, mailbox);
         }
         let target = message.target().clone();
         let record = Record::Downstream {

@@ -14,7 +14,8 @@ pub enum HubEvent {
     /// A message of an app server. Answer with [`accept`](super::Hub::accept), [`refuse`](super::Hub::refuse) or
     /// [`pass_over`](super::Hub::pass_over).
     Downstream(Arrival),
-    /// A message that was accepted came again, as its ack may be lost. It was acked again, and nobody gets it twice.
+    /// A message that was accepted came again, the same in all its parts, as its ack may be lost. It was acked again, and
+    /// nobody gets it twice.
     SentAgain {
         /// By which connection.
         connection: ConnectionId,

@@ -35,6 +35,12 @@ impl<K: Ord + Clone, V> Lately<K, V> {
         }
     }
 
+    /// Takes a value that fulfils a condition.
+    pub(super) fn take_if(&mut self, key: &K, fits: impl FnOnce(&V) -> bool) -> Option<V> {
+        let (_, value) = self.values.get(key)?;
+        fits(value).then(|| self.take(key)).flatten()
+    }
+
     pub(super) fn take(&mut self, key: &K) -> Option<V> {
         let (place, value) = self.values.remove(key)?;
         self.order.remove(&place);
@@ -54,6 +60,7 @@ mod tests {
         lately.insert("a", 3, 2);
         lately.insert("c", 4, 2);
         assert_eq!(lately.take(&"b"), None, "it was the oldest");
+        assert_eq!(lately.take_if(&"a", |value| *value == 1), None);
         assert_eq!(lately.take(&"a"), Some(3));
         assert_eq!(lately.take(&"a"), None);
         assert_eq!(lately.take(&"c"), Some(4));

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::command::StoreId;
-use super::config::HubConfig;
-use super::lately::Lately;
 use super::mailbox::{Mailbox, Reach};
+use super::share::{ShareNo, Shares};
+use crate::hash::Hashed;
 use crate::ledger::ConnectionId;
 use crate::message::{Downstream, MessageId, RegistrationToken, SenderId};
 use crate::time::Time;
@@ -43,22 +43,25 @@ pub struct Copy {
     pub connection: Option<ConnectionId>,
 }
 
-/// All copies, and the messages that they are of.
+/// All copies, the messages that they are of, and the devices that they are for.
 #[derive(Debug, Default)]
 pub(super) struct Mail {
     pub(super) letters: BTreeMap<StoreId, Letter>,
-    pub(super) copies: BTreeMap<DeliveryId, Held>,
-    pub(super) boxes: BTreeMap<Device, Mailbox>,
-    /// How many messages were discarded since too many waited for a device, which was not told yet.
-    pub(super) untold: Lately<Device, u64>,
-    on_their_way: usize,
-    bytes: usize,
+    copies: BTreeMap<DeliveryId, Held>,
+    boxes: BTreeMap<BoxId, Mailbox>,
+    last_box: u64,
+    pub(super) shares: Shares,
 }
+
+/// One device's mailbox: numbers are found faster than devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BoxId(u64);
 
 /// A message, as long as a device has not got it.
 #[derive(Debug)]
 pub(super) struct Letter {
     sender: SenderId,
+    share: ShareNo,
     pub(super) message_id: MessageId,
     pub(super) message: Arc<Downstream>,
     connection: Option<ConnectionId>,
@@ -71,12 +74,12 @@ pub(super) struct Letter {
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) letter: StoreId,
-    pub(super) device: Device,
+    pub(super) mailbox: BoxId,
     state: State,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+enum State {
     Storing,
     Waiting,
     OnItsWay,
@@ -88,6 +91,17 @@ pub(super) struct Taken {
     pub(super) sender: SenderId,
     /// Whether its device is the first that has the message, and the app server wants to know.
     pub(super) wants_receipt: bool,
+    /// When it was to expire, if it waited.
+    pub(super) expires: Option<Time>,
+    /// The message, if nothing of it is left.
+    pub(super) last_of: Option<StoreId>,
+}
+
+/// What a device is given.
+pub(super) struct HandedOut {
+    pub(super) device: Device,
+    pub(super) message_id: MessageId,
+    pub(super) message: Arc<Downstream>,
 }
 
 /// Roughly, in bytes: the body that its parts keep, and what they are held in.
@@ -100,23 +114,6 @@ impl Mail {
         self.copies.len()
     }
 
-    /// Whether copies for these devices may come in: those that are to wait, and those that go on their way at once, have
-    /// a bound each.
-    pub(super) fn has_room(
-        &self,
-        config: &HubConfig,
-        devices: &BTreeMap<RegistrationToken, Reach>,
-        message: &Downstream,
-    ) -> bool {
-        let leave = |reach: &&Reach| reach.lets_through(message);
-        let leaving = devices.values().filter(leave).count();
-        let staying = devices.len().saturating_sub(leaving);
-        let waiting = self.copies.len().saturating_sub(self.on_their_way);
-        let fits = |held: usize, more| held.saturating_add(more) <= config.kept_messages;
-        let stays = fits(waiting, staying) && self.bytes < config.kept_bytes;
-        (staying == 0 || stays) && fits(self.on_their_way, leaving)
-    }
-
     pub(super) fn letter(
         &mut self,
         id: StoreId,
@@ -126,9 +123,13 @@ impl Mail {
         message: &Arc<Downstream>,
         expires: Time,
     ) {
-        self.bytes = self.bytes.saturating_add(weight(message));
+        let share = self.shares.of(sender);
+        if let Some(share) = self.shares.get_mut(share) {
+            share.bytes = share.bytes.saturating_add(weight(message));
+        }
         let letter = Letter {
             sender: sender.clone(),
+            share,
             message_id: message_id.clone(),
             message: Arc::clone(message),
             connection,
@@ -139,18 +140,46 @@ impl Mail {
         self.letters.insert(id, letter);
     }
 
+    /// The mailbox of a device for which there is something.
+    pub(super) fn find(&mut self, device: &Device) -> Option<BoxId> {
+        let share = self.shares.find_mut(&device.sender)?;
+        share.boxes.get(&Hashed::new(device.token.clone())).copied()
+    }
+
+    /// The same, or a new one of a device that can be reached or not.
+    pub(super) fn find_or_open(&mut self, device: Device, reach: Reach) -> BoxId {
+        let new = BoxId(self.last_box.saturating_add(1));
+        let share = self.shares.of(&device.sender);
+        let boxes = self.shares.get_mut(share).map(|share| &mut share.boxes);
+        let token = Hashed::new(device.token.clone());
+        let found = boxes.map(|boxes| *boxes.entry(token).or_insert(new));
+        if let Some(found) = found.filter(|found| *found != new) {
+            return found;
+        }
+        self.last_box = new.0;
+        self.boxes.insert(new, Mailbox::new(device, share, reach));
+        new
+    }
+
+    pub(super) fn mailbox_mut(&mut self, id: BoxId) -> Option<&mut Mailbox> {
+        self.boxes.get_mut(&id)
+    }
+
     /// A copy that is being stored.
-    pub(super) fn insert(&mut self, id: DeliveryId, letter: StoreId, device: Device, reach: Reach) {
+    pub(super) fn insert(&mut self, id: DeliveryId, letter: StoreId, mailbox: BoxId) {
         if let Some(letter) = self.letters.get_mut(&letter) {
             letter.copies.insert(id);
         }
-        let new = || Mailbox::new(reach);
-        let mailbox = self.boxes.entry(device.clone()).or_insert_with(new);
-        mailbox.copies = mailbox.copies.saturating_add(1);
+        if let Some(mailbox) = self.boxes.get_mut(&mailbox) {
+            mailbox.copies = mailbox.copies.saturating_add(1);
+            if let Some(share) = self.shares.get_mut(mailbox.share) {
+                share.copies = share.copies.saturating_add(1);
+            }
+        }
         let state = State::Storing;
         let held = Held {
             letter,
-            device,
+            mailbox,
             state,
         };
         self.copies.insert(id, held);
@@ -165,6 +194,10 @@ impl Mail {
         self.letters.get(&self.copies.get(&id)?.letter)
     }
 
+    pub(super) fn mailbox_of(&self, id: DeliveryId) -> Option<&Mailbox> {
+        self.boxes.get(&self.copies.get(&id)?.mailbox)
+    }
+
     /// A copy that its device was given and has not answered for.
     pub(super) fn on_its_way(&self, id: DeliveryId) -> Option<&Held> {
         let held = self.copies.get(&id)?;
@@ -175,58 +208,85 @@ impl Mail {
         let held = self.copies.get(&id)?;
         let letter = self.letters.get(&held.letter)?;
         Some(Copy {
-            device: held.device.clone(),
+            device: self.boxes.get(&held.mailbox)?.device.clone(),
             message_id: letter.message_id.clone(),
             connection: letter.connection,
         })
     }
 
-    pub(super) fn set_state(&mut self, id: DeliveryId, state: State) {
+    /// Hands a copy out, and says when it was to expire if it waited.
+    pub(super) fn hand_out(&mut self, id: DeliveryId) -> Option<(HandedOut, Option<Time>)> {
+        let held = self.copies.get_mut(&id)?;
+        let letter = self.letters.get(&held.letter)?;
+        let mailbox = self.boxes.get_mut(&held.mailbox)?;
+        let before = std::mem::replace(&mut held.state, State::OnItsWay);
+        let share = self.shares.get_mut(letter.share)?;
+        share.on_their_way = share.on_their_way.saturating_add(1);
+        let waited = before == State::Waiting;
+        if waited {
+            mailbox.take(id, letter.message.collapses_by());
+        }
+        let handed_out = HandedOut {
+            device: mailbox.device.clone(),
+            message_id: letter.message_id.clone(),
+            message: Arc::clone(&letter.message),
+        };
+        Some((handed_out, waited.then_some(letter.expires)))
+    }
+
+    /// Has a copy wait, for which room was made. One that comes back is not on its way any more.
+    pub(super) fn put_back(&mut self, id: DeliveryId) {
         let Some(held) = self.copies.get_mut(&id) else {
             return;
         };
-        let before = std::mem::replace(&mut held.state, state);
-        let count = |state: State| usize::from(state == State::OnItsWay);
-        self.on_their_way = self
-            .on_their_way
-            .saturating_add(count(state))
-            .saturating_sub(count(before));
+        let before = std::mem::replace(&mut held.state, State::Waiting);
         let letter = self.letters.get(&held.letter);
-        let key = letter.and_then(|letter| letter.message.collapses_by());
-        if let Some(mailbox) = self.boxes.get_mut(&held.device) {
-            if state == State::Waiting {
-                mailbox.put(id, key);
-            } else {
-                mailbox.take(id, key);
+        let mailbox = self.boxes.get_mut(&held.mailbox);
+        if let (Some(letter), Some(mailbox)) = (letter, mailbox) {
+            mailbox.put(id, letter.message.collapses_by());
+            let share = self.shares.get_mut(letter.share);
+            if let Some(share) = share.filter(|_| before == State::OnItsWay) {
+                share.on_their_way = share.on_their_way.saturating_sub(1);
             }
         }
     }
 
-    /// Takes a copy away, and says so of its message if it was the last.
-    pub(super) fn take(&mut self, id: DeliveryId) -> Option<(Taken, Option<StoreId>)> {
-        let copy = self.copy(id)?;
-        self.set_state(id, State::Storing);
+    /// Takes a copy away.
+    pub(super) fn take(&mut self, id: DeliveryId) -> Option<Taken> {
         let held = self.copies.remove(&id)?;
-        if let Some(mailbox) = self.boxes.get_mut(&held.device) {
-            mailbox.copies = mailbox.copies.saturating_sub(1);
-            if mailbox.is_empty() {
-                self.boxes.remove(&held.device);
-            }
-        }
         let letter = self.letters.get_mut(&held.letter)?;
-        letter.copies.remove(&id);
-        let wants_receipt = letter.message.wants_receipt() && !letter.confirmed;
-        let sender = letter.sender.clone();
-        let done = letter.copies.is_empty();
-        if done {
-            self.bytes = self.bytes.saturating_sub(weight(&letter.message));
-            self.letters.remove(&held.letter);
+        let mailbox = self.boxes.get_mut(&held.mailbox)?;
+        let share = self.shares.get_mut(letter.share)?;
+        let copy = Copy {
+            device: mailbox.device.clone(),
+            message_id: letter.message_id.clone(),
+            connection: letter.connection,
+        };
+        let waited = held.state == State::Waiting;
+        if waited {
+            mailbox.take(id, letter.message.collapses_by());
         }
+        if held.state == State::OnItsWay {
+            share.on_their_way = share.on_their_way.saturating_sub(1);
+        }
+        share.copies = share.copies.saturating_sub(1);
+        mailbox.copies = mailbox.copies.saturating_sub(1);
+        if mailbox.is_empty() {
+            share.boxes.remove(&Hashed::new(copy.device.token.clone()));
+            self.boxes.remove(&held.mailbox);
+        }
+        letter.copies.remove(&id);
         let taken = Taken {
             copy,
-            sender,
-            wants_receipt,
+            sender: letter.sender.clone(),
+            wants_receipt: letter.message.wants_receipt() && !letter.confirmed,
+            expires: waited.then_some(letter.expires),
+            last_of: letter.copies.is_empty().then_some(held.letter),
         };
-        Some((taken, done.then_some(held.letter)))
+        if taken.last_of.is_some() {
+            share.bytes = share.bytes.saturating_sub(weight(&letter.message));
+            self.letters.remove(&held.letter);
+        }
+        Some(taken)
     }
 }

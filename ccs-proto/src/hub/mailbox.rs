@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::mail::DeliveryId;
+use super::mail::{DeliveryId, Device};
+use super::share::ShareNo;
 use crate::message::Downstream;
 
 /// Whether a device can be reached.
@@ -39,6 +40,8 @@ impl Reach {
 /// One device for which there is something.
 #[derive(Debug)]
 pub(super) struct Mailbox {
+    pub(super) device: Device,
+    pub(super) share: ShareNo,
     pub(super) reach: Reach,
     /// Copies that wait, in order.
     waiting: BTreeSet<DeliveryId>,
@@ -62,8 +65,10 @@ pub(super) enum Goes {
 }
 
 impl Mailbox {
-    pub(super) fn new(reach: Reach) -> Self {
+    pub(super) fn new(device: Device, share: ShareNo, reach: Reach) -> Self {
         Self {
+            device,
+            share,
             reach,
             waiting: BTreeSet::new(),
             keyed: BTreeMap::new(),
@@ -124,14 +129,22 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
+    use super::super::share::Shares;
     use super::*;
+
+    fn empty() -> Mailbox {
+        let sender = "1".parse().unwrap();
+        let share = Shares::default().of(&sender);
+        let device = Device::new(sender, "phone-1".into());
+        Mailbox::new(device, share, Reach::Offline)
+    }
 
     fn goes(waiting: &[Option<&str>], key: Option<&str>) -> Goes {
         goes_for(waiting, 9, key)
     }
 
     fn goes_for(waiting: &[Option<&str>], id: u64, key: Option<&str>) -> Goes {
-        let mut mailbox = Mailbox::new(Reach::Offline);
+        let mut mailbox = empty();
         for (id, key) in (1..).zip(waiting) {
             mailbox.put(DeliveryId(id), *key);
         }
@@ -166,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_key_is_free_when_its_message_is_gone() {
-        let mut mailbox = Mailbox::new(Reach::Offline);
+        let mut mailbox = empty();
         mailbox.put(DeliveryId(1), Some("a"));
         // It never waited.
         mailbox.take(DeliveryId(2), Some("a"));

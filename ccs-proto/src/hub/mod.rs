@@ -15,8 +15,8 @@
 //! **To devices**, at least once unless it expired or was collapsed: a message comes as
 //! [`Downstream`](HubEvent::Downstream); the application says who gets it ([`accept`](Hub::accept)) or refuses it. It is
 //! acked when it is stored, and given to each device at once, or when the device can be reached: what waited in the order of
-//! acceptance. A message that an app server sends again since its ack may be lost is acked again and not delivered twice
-//! (`docs/protocol.md` §12 #48).
+//! acceptance. A message that an app server sends again since its ack may be lost is acked again and not delivered twice; one
+//! that differs in anything is another, whatever its id (`docs/protocol.md` §12 #48).
 //!
 //! **From devices**, at least once unless it expired: a message that is [submitted](Hub::submit) is accepted when it is
 //! stored, and stays until an app server has acked it. It goes to the sender's connections in turn (§12 #29); what a
@@ -35,6 +35,7 @@ mod mailbox;
 mod planted;
 mod receipts;
 mod senders;
+mod share;
 mod storing;
 mod upstream;
 

@@ -6,7 +6,6 @@ use super::config::HubConfig;
 use super::mail::DeliveryId;
 use super::mailbox::Goes;
 use super::senders::{Line, LineState};
-use super::upstream::key_of;
 use crate::message::{MessageId, SenderId};
 
 /// One bug. None of them is there unless it is chosen.
@@ -125,7 +124,7 @@ impl Hub {
 
     pub(super) fn plant_early_forget(&mut self, id: DeliveryId) {
         if self.is_planted(Planted::ForgetBeforeDelivered)
-            && let Some(letter) = self.mail.copies.get(&id).map(|held| held.letter)
+            && let Some(letter) = self.mail.on_its_way(id).map(|held| held.letter)
         {
             self.forget(letter);
         }
@@ -166,7 +165,7 @@ impl Hub {
         }
         while let Some(entry) = self.upstreams.get(&number)
             && let Some(sender) = self.senders.get(&entry.sender)
-            && let Some(other) = sender.next_for(&key_of(&entry.message))
+            && let Some(other) = sender.next_for(number, &entry.message)
         {
             self.send_on(number, other);
         }

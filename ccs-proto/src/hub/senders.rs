@@ -6,11 +6,17 @@ use std::sync::Arc;
 
 use super::config::{HubConfig, SenderLimits};
 use super::lately::Lately;
+use crate::hash::Hashed;
 use crate::ledger::ConnectionId;
-use crate::message::{Downstream, MessageId, Receipt, RegistrationToken, SenderId};
+use crate::message::{Downstream, MessageId, Receipt, RegistrationToken, SenderId, Upstream};
+use crate::server::Fingerprint;
 
 /// A device chooses its own ids, so two devices may use the same one: the name is both.
-pub(super) type UpstreamKey = (RegistrationToken, MessageId);
+pub(super) type UpstreamKey = Hashed<(RegistrationToken, MessageId)>;
+
+pub(super) fn key_of(message: &Upstream) -> UpstreamKey {
+    Hashed::new((message.from().clone(), message.message_id().clone()))
+}
 
 /// All senders that have logged in or are to get something. As many as there are accounts, if the application names no others.
 #[derive(Debug, Default)]
@@ -37,9 +43,27 @@ pub(super) struct Sender {
     pub(super) bytes: usize,
     /// Receipts that wait for a connection.
     pub(super) receipts: VecDeque<Receipt>,
-    /// Accepted messages whose ack may be lost, by id; each is known once. What was restored comes with its message, since it
-    /// may be long ago: only the same message is the same again.
-    pub(super) doubtful: Lately<MessageId, Option<Arc<Downstream>>>,
+    /// Accepted messages whose ack may be lost, by id; each is known once. An app server may have started its ids anew, so
+    /// only the same message is the same again.
+    pub(super) doubtful: Lately<MessageId, Doubtful>,
+}
+
+/// A message whose ack may be lost.
+#[derive(Debug)]
+pub(super) enum Doubtful {
+    /// It was acked on a connection that has ended.
+    Acked(Fingerprint),
+    /// It was stored by a hub before this one.
+    Restored(Arc<Downstream>),
+}
+
+impl Doubtful {
+    pub(super) fn is(&self, message: &Downstream) -> bool {
+        match self {
+            Self::Acked(content) => content.is_of(message),
+            Self::Restored(restored) => **restored == *message,
+        }
+    }
 }
 
 /// One connection.
@@ -48,8 +72,11 @@ pub(super) struct Line {
     pub(super) state: LineState,
     /// As it was when it logged in, since the connection goes by it.
     pub(super) upstream_window: usize,
-    /// What was sent here and not acked here, by name. One that was acked elsewhere still has its place in the window.
-    pub(super) in_flight: BTreeMap<UpstreamKey, u64>,
+    /// What was sent here and not acked, by number: those are compared faster than names.
+    pub(super) in_flight: BTreeSet<u64>,
+    /// What was sent here, and is done with since it was acked elsewhere. Until it is acked here too it has its place in the
+    /// window, and nothing else of its name can be sent.
+    pub(super) done_elsewhere: BTreeSet<UpstreamKey>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +133,8 @@ impl Senders {
         let line = Line {
             state: LineState::Greeting,
             upstream_window: sender.limits.upstream_window,
-            in_flight: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
+            done_elsewhere: BTreeSet::new(),
         };
         #[cfg(ccs_planted)]
         let line = line.planted(config);
@@ -119,6 +147,19 @@ impl Senders {
         sender.ready.remove(&connection);
         let line = sender.lines.remove(&connection)?;
         Some((id, line))
+    }
+}
+
+impl Line {
+    fn places_taken(&self) -> usize {
+        self.in_flight
+            .len()
+            .saturating_add(self.done_elsewhere.len())
+    }
+
+    fn has(&self, number: u64, message: &Upstream) -> bool {
+        let done = || self.done_elsewhere.contains(&key_of(message));
+        self.in_flight.contains(&number) || !self.done_elsewhere.is_empty() && done()
     }
 }
 
@@ -140,7 +181,7 @@ impl Sender {
     /// To be told after anything changed on a connection: whether it takes a message now.
     pub(super) fn refresh(&mut self, connection: ConnectionId) {
         let takes = self.lines.get(&connection).is_some_and(|line| {
-            line.state == LineState::Open && line.in_flight.len() < line.upstream_window
+            line.state == LineState::Open && line.places_taken() < line.upstream_window
         });
         if takes {
             self.ready.insert(connection);
@@ -159,8 +200,8 @@ impl Sender {
         !self.ready.is_empty()
     }
 
-    /// The next connection in the circle that takes a message of this name, which is on none of them twice.
-    pub(super) fn next_for(&self, key: &UpstreamKey) -> Option<ConnectionId> {
+    /// The next connection in the circle that takes this message, which is on none of them twice.
+    pub(super) fn next_for(&self, number: u64, message: &Upstream) -> Option<ConnectionId> {
         let after = (Bound::Excluded(self.last), Bound::Unbounded);
         let circle = self
             .ready
@@ -168,15 +209,15 @@ impl Sender {
             .chain(self.ready.range(..=self.last));
         let has_it = |id: &ConnectionId| {
             let line = self.lines.get(id);
-            line.is_some_and(|line| line.in_flight.contains_key(key))
+            line.is_some_and(|line| line.has(number, message))
         };
         circle.copied().find(|id| !has_it(id))
     }
 
-    pub(super) fn put_on(&mut self, connection: ConnectionId, key: &UpstreamKey, number: u64) {
+    pub(super) fn put_on(&mut self, connection: ConnectionId, number: u64) {
         self.last = connection;
         if let Some(line) = self.lines.get_mut(&connection) {
-            line.in_flight.insert(key.clone(), number);
+            line.in_flight.insert(number);
         }
         self.refresh(connection);
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Hub;
 use super::command::{Command, Record, StoreId};
 use super::downstream::Accepting;
+use super::senders::Doubtful;
 use crate::time::Time;
 
 /// What goes on when a record is stored.
@@ -47,7 +48,8 @@ impl Hub {
 
     /// Takes back a record that was stored by a hub before this one. To be called before anything else, in the order of
     /// their ids. Messages to devices wait until the devices are told to be [reachable](Hub::reach). Whether their acks
-    /// arrived is not known: if they are sent again, nobody gets them twice.
+    /// arrived is not known: of each sender so many as [`remembered_ids`](super::HubConfig::remembered_ids) says, the newest, are
+    /// known if they are sent again, and nobody gets those twice.
     pub fn restore(&mut self, now: Time, id: StoreId, record: Record) {
         self.tick(now);
         self.last = self.last.max(id.0);
@@ -58,10 +60,7 @@ impl Hub {
                 sender,
                 message,
                 expires,
-            } => {
-                self.insert_upstream(id.0, &sender, message, expires);
-                self.wait(id.0);
-            }
+            } => self.restore_upstream(id.0, sender, message, expires),
             Record::Downstream {
                 sender,
                 message_id,
@@ -70,7 +69,7 @@ impl Hub {
                 expires,
             } => {
                 let of = self.senders.get_or_insert(&sender, &self.config);
-                let restored = Some(Arc::clone(&message));
+                let restored = Doubtful::Restored(Arc::clone(&message));
                 let limit = self.config.remembered_ids;
                 of.doubtful.insert(message_id.compact(), restored, limit);
                 #[cfg(ccs_planted)]

@@ -1,12 +1,12 @@
 //! What devices send, until an app server has acked it.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{self, BTreeMap};
 use std::ops::Bound;
 use std::time::Duration;
 
 use super::command::{Command, Record, StoreId};
 use super::event::{HubEvent, SubmitError};
-use super::senders::{Line, LineState, UpstreamKey};
+use super::senders::{Line, LineState, key_of};
 use super::storing::Stored;
 use super::{Due, Hub};
 use crate::ledger::ConnectionId;
@@ -27,12 +27,20 @@ pub(super) struct Entry {
     on: Vec<ConnectionId>,
 }
 
+impl Entry {
+    fn new(sender: SenderId, message: Upstream, expires: Time) -> Self {
+        Self {
+            sender,
+            message,
+            expires,
+            again: None,
+            on: Vec::new(),
+        }
+    }
+}
+
 /// The least time after which a message is sent once more.
 const SOON: Duration = Duration::from_millis(1);
-
-pub(super) fn key_of(message: &Upstream) -> UpstreamKey {
-    (message.from().clone(), message.message_id().clone())
-}
 
 impl Hub {
     /// Takes what a device sent, for this sender, which should be one that can log in: it is remembered. It is accepted with [`Accepted`](HubEvent::Accepted); one with no time to
@@ -47,19 +55,24 @@ impl Hub {
         message: Upstream,
     ) -> Result<(), SubmitError> {
         self.tick(now);
+        let number = self.next_number();
         let of = self.senders.get_or_insert(sender, &self.config);
         let bytes = of.bytes.saturating_add(message.body().len());
-        if of.by_key.contains_key(&key_of(&message)) {
-            return Err(SubmitError::UnderWay(Box::new(message)));
-        }
-        if of.by_key.len() >= self.config.upstream_messages || bytes > self.config.upstream_bytes {
-            return Err(SubmitError::Full(Box::new(message)));
-        }
+        let full =
+            of.by_key.len() >= self.config.upstream_messages || bytes > self.config.upstream_bytes;
+        match of.by_key.entry(key_of(&message)) {
+            btree_map::Entry::Occupied(_) => return Err(SubmitError::UnderWay(Box::new(message))),
+            btree_map::Entry::Vacant(_) if full => {
+                return Err(SubmitError::Full(Box::new(message)));
+            }
+            btree_map::Entry::Vacant(new) => new.insert(number),
+        };
+        of.bytes = bytes;
         let kept_for = message.time_to_live().map(Duration::from_secs);
         let expires = self.now + kept_for.unwrap_or(self.config.upstream_kept_for);
-        let number = self.next_number();
-        self.insert_upstream(number, sender, message.clone(), expires);
         let sender = sender.clone();
+        let entry = Entry::new(sender.clone(), message.clone(), expires);
+        self.upstreams.insert(number, entry);
         self.store(
             StoreId(number),
             Stored::Upstream(number),
@@ -76,24 +89,23 @@ impl Hub {
         Ok(())
     }
 
-    pub(super) fn insert_upstream(
+    pub(super) fn restore_upstream(
         &mut self,
         number: u64,
-        sender: &SenderId,
+        sender: SenderId,
         message: Upstream,
         expires: Time,
     ) {
-        let of = self.senders.get_or_insert(sender, &self.config);
+        let of = self.senders.get_or_insert(&sender, &self.config);
         of.bytes = of.bytes.saturating_add(message.body().len());
-        of.by_key.insert(key_of(&message), number);
-        let entry = Entry {
-            sender: sender.clone(),
-            message,
-            expires,
-            again: None,
-            on: Vec::new(),
-        };
+        // One before it of the same name was done with, or this one would not have been taken.
+        let before = of.by_key.insert(key_of(&message), number);
+        if let Some(before) = before {
+            self.remove_upstream(before);
+        }
+        let entry = Entry::new(sender, message, expires);
         self.upstreams.insert(number, entry);
+        self.wait(number);
     }
 
     pub(super) fn upstream_stored(&mut self, number: u64) {
@@ -104,6 +116,15 @@ impl Hub {
                 sender: sender.clone(),
                 message: message.clone(),
             });
+            // What came before goes before.
+            let of = self.senders.get(&sender);
+            let of = of.filter(|of| of.waiting.is_empty() && of.takes_any());
+            if let Some(connection) = of.and_then(|of| of.next_for(number, &message)) {
+                self.send_on(number, connection);
+                #[cfg(ccs_planted)]
+                self.plant_copies(number);
+                return;
+            }
             self.wait(number);
             self.pump(&sender);
             let of = self.senders.get(&sender);
@@ -148,7 +169,7 @@ impl Hub {
             let entry = self.upstreams.get(&number);
             // What has had its time is not sent, although nobody has looked since.
             let entry = entry.filter(|entry| entry.expires >= self.now);
-            let next = entry.and_then(|entry| of.next_for(&key_of(&entry.message)));
+            let next = entry.and_then(|entry| of.next_for(number, &entry.message));
             if let Some(connection) = next {
                 self.send_on(number, connection);
                 #[cfg(ccs_planted)]
@@ -166,7 +187,7 @@ impl Hub {
         let (expires, message) = (entry.expires, entry.message.clone());
         if let Some(sender) = self.senders.get_mut(&entry.sender) {
             sender.waiting.remove(&number);
-            sender.put_on(connection, &key_of(&message), number);
+            sender.put_on(connection, number);
         }
         self.timers.remove(&(expires, Due::UpstreamExpires(number)));
         self.arm(number);
@@ -206,12 +227,17 @@ impl Hub {
         let Some((id, sender)) = self.senders.of(connection) else {
             return;
         };
-        let number = sender
-            .lines
-            .get_mut(&connection)
-            .and_then(|line| line.in_flight.remove(&key));
+        let number = sender.by_key.get(&key).copied();
+        let line = sender.lines.get_mut(&connection);
+        let number = line.and_then(|line| {
+            let here = number.filter(|number| line.in_flight.remove(number));
+            if here.is_none() {
+                // Nothing is left of it but its place, which is free now.
+                line.done_elsewhere.remove(&key);
+            }
+            here
+        });
         sender.refresh(connection);
-        // Acked before, on another connection: nothing is left of it but its place, which is free now.
         if let Some(entry) = number.and_then(|number| self.remove_upstream(number)) {
             let message = entry.message;
             self.emit(HubEvent::UpstreamAcked {
@@ -224,7 +250,7 @@ impl Hub {
 
     /// What a connection leaves un-acked waits again, if no other connection has it.
     pub(super) fn take_back(&mut self, connection: ConnectionId, line: Line) {
-        for number in line.in_flight.into_values() {
+        for number in line.in_flight {
             // One that was acked elsewhere is not there any more.
             if let Some(entry) = self.upstreams.get_mut(&number) {
                 entry.on.retain(|on| *on != connection);
@@ -249,7 +275,7 @@ impl Hub {
         if entry.expires <= self.now {
             return;
         }
-        let (key, message) = (key_of(&entry.message), entry.message.clone());
+        let message = entry.message.clone();
         let Some(sender) = self.senders.get(&entry.sender) else {
             return;
         };
@@ -257,7 +283,7 @@ impl Hub {
             let line = sender.lines.get(*id);
             line.is_some_and(|line| line.state == LineState::Open)
         };
-        if let Some(other) = sender.next_for(&key) {
+        if let Some(other) = sender.next_for(number, &message) {
             self.send_on(number, other);
         } else if let Some(connection) = entry.on.iter().rfind(is_open).copied() {
             self.arm(number);
@@ -289,8 +315,17 @@ impl Hub {
         if let Some(sender) = self.senders.get_mut(&entry.sender) {
             sender.waiting.remove(&number);
             let key = key_of(&entry.message);
-            if sender.by_key.get(&key) == Some(&number) {
-                sender.by_key.remove(&key);
+            for connection in &entry.on {
+                if let Some(line) = sender.lines.get_mut(connection)
+                    && line.in_flight.remove(&number)
+                {
+                    line.done_elsewhere.insert(key.clone());
+                }
+            }
+            if let btree_map::Entry::Occupied(own) = sender.by_key.entry(key)
+                && *own.get() == number
+            {
+                own.remove();
             }
             sender.bytes = sender.bytes.saturating_sub(entry.message.body().len());
         }

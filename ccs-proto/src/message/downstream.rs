@@ -1,5 +1,6 @@
 //! Messages from the app server to devices (`docs/protocol.md` §3).
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use super::data::Data;
@@ -33,6 +34,21 @@ pub struct Downstream {
     pub(super) options: Options,
     pub(super) data: Option<Data>,
     pub(super) notification: Option<Box<Notification>>,
+}
+
+/// Agrees with `Eq`: of `data` the JSON text counts.
+impl Hash for Downstream {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let data = self.data.as_ref().map(Data::as_json);
+        (
+            &self.target,
+            &self.id,
+            &self.options,
+            data,
+            &self.notification,
+        )
+            .hash(state);
+    }
 }
 
 impl Downstream {

@@ -17,7 +17,7 @@ macro_rules! keys {
         /// let message = Downstream::to("DEVICE").notification(hello);
         /// # let _ = message;
         /// ```
-        #[derive(Debug, Clone, PartialEq, Eq, Default)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
         pub struct Notification {
             $($name: Option<Text>,)+
             body_loc_args: Option<Vec<Text>>,

@@ -6,7 +6,7 @@ use super::json::Object;
 use crate::text::Text;
 
 /// Everything that says how, not what; absent means that the service decides.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Options {
     pub(super) collapse_key: Option<Text>,
     pub(super) priority: Option<Priority>,
@@ -19,7 +19,7 @@ pub(super) struct Options {
 }
 
 /// How urgent a message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Priority {
     /// When it suits the device. What a message without a notification has by default.

@@ -15,7 +15,7 @@ const TOPICS: usize = 5;
 const DEPTH: usize = 16;
 
 /// Exactly one of what a message can be addressed to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Target {
     /// A device, or a device group by its notification key.
@@ -147,7 +147,7 @@ fn is_topic_name(name: &str) -> bool {
 /// assert!("'news' in".parse::<Condition>().is_err());
 /// # Ok::<(), ccs_proto::message::InvalidTarget>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Condition(Text);
 
 impl Condition {

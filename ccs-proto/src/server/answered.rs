@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use crate::hash::Hashed;
 use crate::message::MessageId;
 
 /// Ids that wait for an answer or were acked on this connection. One of them again is refused; a nacked one may come
-/// again (`docs/protocol.md` §12 #21).
+/// again (`docs/protocol.md` §12 #21). There are thousands.
 #[derive(Debug)]
 pub(super) struct Answered {
-    known: BTreeSet<MessageId>,
+    known: BTreeSet<Hashed<MessageId>>,
     acked: VecDeque<MessageId>,
     limit: usize,
 }
@@ -25,7 +26,7 @@ impl Answered {
 
     /// Takes down the id of a new message; `false` if it is no new one.
     pub(super) fn is_new(&mut self, id: &MessageId) -> bool {
-        self.known.insert(id.clone())
+        self.known.insert(Hashed::new(id.clone()))
     }
 
     pub(super) fn accepted(&mut self, id: MessageId) {
@@ -33,12 +34,12 @@ impl Answered {
         if self.acked.len() > self.limit
             && let Some(oldest) = self.acked.pop_front()
         {
-            self.known.remove(&oldest);
+            self.known.remove(&Hashed::new(oldest));
         }
     }
 
     pub(super) fn refused(&mut self, id: &MessageId) {
-        self.known.remove(id);
+        self.known.remove(&Hashed::new(id.clone()));
     }
 }
 

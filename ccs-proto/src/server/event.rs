@@ -4,6 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::Fingerprint;
 use crate::error::ConnectionError;
 use crate::habit::Habit;
 use crate::key::ApiKey;
@@ -101,13 +102,22 @@ impl fmt::Debug for AuthRequest {
 /// message holds a place in the window, and the app server sends it again on its next connection.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a message whose token is dropped is never answered"]
-pub struct AnswerToken(pub(super) Token);
+pub struct AnswerToken {
+    pub(super) token: Token,
+    pub(super) content: Fingerprint,
+}
 
 impl AnswerToken {
     /// The connection on which alone the message can be answered.
     #[must_use]
     pub fn connection(&self) -> ConnectionId {
-        self.0.connection()
+        self.token.connection()
+    }
+
+    /// What tells the message from another one of its id.
+    #[must_use]
+    pub fn content(&self) -> Fingerprint {
+        self.content
     }
 }
 

@@ -3,6 +3,7 @@
 mod answered;
 mod doubt;
 mod event;
+mod fingerprint;
 mod handshake;
 mod receive;
 mod timers;
@@ -12,11 +13,14 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+pub use doubt::Unconfirmed;
 pub use event::{AnswerError, AnswerToken, AuthRequest, SendError, ServerEvent, ServerFinished};
+pub use fingerprint::Fingerprint;
 
 use crate::config::ServerConfig;
 use crate::connection::{Inbox, Minute, TRANSMIT_BYTES, Wire};
 use crate::error::ConnectionError;
+use crate::hash::HashKey;
 use crate::ledger::{ConnectionId, TokenError, Unsettled};
 use crate::message::{MessageId, NackCode, RegistrationToken, envelope};
 use crate::text::Text;
@@ -40,6 +44,7 @@ pub struct ServerConnection {
     config: Arc<ServerConfig>,
     id: ConnectionId,
     nonce: Nonce,
+    hash_key: HashKey,
     started: Time,
     stage: Stage,
     identity: Option<Identity>,
@@ -81,9 +86,11 @@ impl ServerConnection {
         let tap = config.tap.clone();
         let mut wire = Wire::new(id, config.limits, tap, StreamCondition::InvalidXml, now);
         wire.hide_input(true);
+        let hash_key = HashKey::new(nonce);
         Self {
             id,
             nonce,
+            hash_key,
             started: now,
             stage: Stage::FIRST,
             identity: None,
@@ -172,7 +179,7 @@ impl ServerConnection {
         let before = out.len();
         if !self.wire.transmit_element(out) && !self.wire.is_over() {
             self.wire.transmit_batch(out);
-            self.doubt.written();
+            self.doubt.written(now);
             self.transmit_messages(now, out);
             self.wire.transmit_end(out);
         }
@@ -208,12 +215,13 @@ impl ServerConnection {
         token: AnswerToken,
         canonical: Option<&RegistrationToken>,
     ) -> Result<(), AnswerError> {
+        let content = token.content;
         let Unanswered { target, message_id } = self.spend(token)?;
         let canonical = canonical.map(RegistrationToken::as_str);
         self.wire.push(|out| {
             envelope::push_ack(out, &target, message_id.as_str(), canonical);
         });
-        self.doubt.acked(message_id.clone());
+        self.doubt.acked(message_id.clone(), content);
         self.answered.accepted(message_id);
         Ok(())
     }
@@ -223,12 +231,13 @@ impl ServerConnection {
     /// # Errors
     /// As for [`ack`](Self::ack).
     pub fn ack_twice(&mut self, token: AnswerToken) -> Result<(), AnswerError> {
+        let content = token.content;
         let Unanswered { target, message_id } = self.spend(token)?;
         for _ in 0..2 {
             self.wire
                 .push(|out| envelope::push_ack(out, &target, message_id.as_str(), None));
         }
-        self.doubt.acked(message_id.clone());
+        self.doubt.acked(message_id.clone(), content);
         self.answered.accepted(message_id);
         Ok(())
     }
@@ -256,9 +265,9 @@ impl ServerConnection {
         if self.wire.is_ending() && token.connection() == self.id {
             return Err(AnswerError::Closed);
         }
-        self.unanswered
-            .settle(token.0)
-            .map_err(|TokenError(token)| AnswerError::Foreign(AnswerToken(token)))
+        let AnswerToken { token, content } = token;
+        let foreign = |TokenError(token)| AnswerError::Foreign(AnswerToken { token, content });
+        self.unanswered.settle(token).map_err(foreign)
     }
 
     /// Sets the windows of this connection anew, for a sender that has others than the settings say: downstream messages
@@ -269,11 +278,11 @@ impl ServerConnection {
         self.upstreams.set_window(upstream_window);
     }
 
-    /// Gives up the ids of acked messages of which the app server may not know that they are: nothing came from it after
-    /// their acks were written. Once the connection is over: one of them on another connection is the same message sent
-    /// again (`docs/protocol.md` §12 #48). Before that there are none.
+    /// Gives up the acked messages of which the app server may not know that they are, once the connection is over: one of
+    /// them on another connection is sent again (`docs/protocol.md` §12 #48). As many as the window, or what was acked since
+    /// anything came. Before the end there are none, nor after one that came in order from the app server.
     #[must_use]
-    pub fn take_unconfirmed(&mut self) -> Vec<MessageId> {
+    pub fn take_unconfirmed(&mut self) -> Vec<Unconfirmed> {
         if self.is_closed() {
             self.doubt.take()
         } else {

@@ -2,7 +2,7 @@
 
 use super::handshake::Stage;
 use super::upstream::Settled;
-use super::{AnswerToken, ServerConnection, ServerEvent, Unanswered};
+use super::{AnswerToken, Fingerprint, ServerConnection, ServerEvent, Unanswered};
 use crate::connection::Received;
 use crate::error::ConnectionError;
 use crate::habit::{Habit, Tolerance};
@@ -31,7 +31,7 @@ impl ServerConnection {
         self.check()?;
         if !input.is_empty() {
             self.wire.last_received = now;
-            self.doubt.heard();
+            self.doubt.heard(now, self.window);
         }
         loop {
             // What comes behind the end is nobody's any more.
@@ -82,6 +82,7 @@ impl ServerConnection {
             Received::Stanza(_) if self.wire.is_ending() && self.stage != Stage::Bound => {}
             Received::Stanza(stanza) => return self.stanza(now, stanza),
             Received::Close => {
+                self.doubt.ended();
                 self.wire.closed_by_peer();
             }
             Received::StrayText(bytes) => return self.stray_text(now, bytes),
@@ -227,7 +228,10 @@ impl ServerConnection {
             target,
             message_id: message_id.clone(),
         };
-        let token = AnswerToken(self.unanswered.issue(unanswered, now));
+        let token = AnswerToken {
+            token: self.unanswered.issue(unanswered, now),
+            content: Fingerprint::new(&message, self.hash_key),
+        };
         let event = ServerEvent::Downstream {
             message_id,
             message,

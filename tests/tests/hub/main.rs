@@ -2,6 +2,7 @@
 
 mod acts;
 mod again;
+mod anew;
 mod connections;
 mod doubt;
 mod downstream;
@@ -10,6 +11,7 @@ mod link;
 mod obey;
 mod receipts;
 mod restart;
+mod shares;
 mod timers;
 mod upstream;
 mod waiting;

@@ -1,7 +1,7 @@
 //! Carries out what the hub asks for.
 
-use ccs_proto::ConnectionId;
 use ccs_proto::hub::Command;
+use ccs_proto::{ConnectionId, Unconfirmed};
 
 use crate::link::Link;
 use crate::words;
@@ -18,11 +18,15 @@ impl World {
                 canonical,
                 ..
             } => {
+                let failed = Unconfirmed {
+                    message_id,
+                    content: token.content(),
+                };
                 let given = self
                     .end_of(token.connection())
                     .map(|link| link.server.ack(token, canonical.as_ref()));
                 if !matches!(given, Some(Ok(()))) {
-                    self.hub.ack_failed(&sender, message_id);
+                    self.hub.ack_failed(&sender, failed);
                 }
             }
             Command::Nack {

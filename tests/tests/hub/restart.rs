@@ -28,6 +28,25 @@ fn what_devices_sent_and_nobody_acked_goes_out_again_in_order() {
 }
 
 #[test]
+fn an_id_that_was_used_again_is_that_of_the_newer_message() {
+    let mut world = World::new();
+    world.log_in();
+    world.submit("a");
+    let acked = world.kept.clone();
+    world.ack(1, "a");
+    world.submit("a");
+    // The store was asked to forget the first one, and had not come to it.
+    world.kept.extend(acked);
+    world.crash();
+    world.received.clear();
+    world.log_in();
+    assert_eq!(world.received, ["2:a"]);
+    world.ack_all();
+    assert_eq!(world.hub.unacked(), 0);
+    assert!(world.kept.is_empty());
+}
+
+#[test]
 fn what_waited_for_a_device_waits_on_and_comes_in_order() {
     let mut world = World::new();
     world.log_in();

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROWS: [&str; 28] = [
+const ROWS: [&str; 29] = [
     "X1", "X2", "X3", "X4", "X5", "X6", "X7", "X8", "X9", "X10", "X11", "X12", "X13", "J1", "T1",
-    "T2", "T3", "T4", "T5", "T6", "T7", "T8", "P1", "P2", "P3", "S1", "S2", "D1",
+    "T2", "T3", "T4", "T5", "T6", "T7", "T8", "P1", "P2", "P3", "P4", "S1", "S2", "D1",
 ];
 
 fn root() -> PathBuf {

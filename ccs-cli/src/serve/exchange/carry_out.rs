@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use ccs_tokio::CarriedOut;
-use ccs_tokio::proto::Time;
 use ccs_tokio::proto::hub::{Command as HubCommand, HubEvent};
+use ccs_tokio::proto::{Time, Unconfirmed};
 
 use super::Exchange;
 use crate::serve::command::CATEGORY;
@@ -48,6 +48,10 @@ impl Exchange {
                 },
                 Some(Acked::Twice),
             ) => {
+                let failed = Unconfirmed {
+                    message_id,
+                    content: token.content(),
+                };
                 let peer = self.peers.get(token.connection());
                 if peer.is_some_and(|peer| peer.ack_twice(token).is_ok()) {
                     if let Some(first) = answer.clone() {
@@ -55,7 +59,7 @@ impl Exchange {
                     }
                     CarriedOut::Done
                 } else {
-                    self.hub.ack_failed(&sender, message_id);
+                    self.hub.ack_failed(&sender, failed);
                     CarriedOut::TooLate
                 }
             }

@@ -20,17 +20,20 @@ use std::{env, fs};
 use ccs_bench::corpus::{Corpus, Quotes, Size, WINDOW};
 use ccs_bench::job::Job;
 use ccs_bench::jobs::ccs::{AckBytes, Answers, Events, Sends};
+use ccs_bench::jobs::hub::{Downwards, To, Upwards};
 use ccs_bench::table;
 use serde::{Deserialize, Serialize};
 
-/// What is done, how the quotes are written, and the bytes of a read.
-const CASES: [&str; 6] = [
+/// What is done, how the quotes are written, and the bytes of a read; or which way through a hub, and how many others wait.
+const CASES: [&str; 8] = [
     "event raw 8192",
     "event quot 8192",
     "event raw 64",
     "ack raw 8192",
     "down raw 8192",
     "endpoint raw 8192",
+    "hub up 1000",
+    "hub down 1000",
 ];
 
 /// How many more instructions a case may have, as a part. One compiler on one machine gives the same count every time; what
@@ -63,7 +66,7 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         [] => compare(),
         ["--update"] => update(),
-        [what, quotes, read] => run(what, quotes, read),
+        [what, how, number] => job(what, how, number).map(run),
         _ => Err("usage: costs [--update], or one case: costs event raw 8192".to_owned()),
     };
     match done {
@@ -186,28 +189,29 @@ fn output(command: &mut Command) -> Result<(String, String), String> {
 /// Runs that count, after one that makes buffers as large as they get.
 const ROUNDS: usize = 30;
 
-/// The case itself. Prints its allocations.
-fn run(what: &str, quotes: &str, read: &str) -> Result<(), String> {
-    let quotes = match quotes {
+fn job(what: &str, how: &str, number: &str) -> Result<Box<dyn Job>, String> {
+    let Ok(number @ 1..) = number.parse() else {
+        return Err(format!("a number is needed, not {number}"));
+    };
+    let quotes = match how {
+        "up" if what == "hub" => return Ok(Box::new(Upwards::waiting(number))),
+        "down" if what == "hub" => return Ok(Box::new(Downwards::kept(number, To::Online))),
         "raw" => Quotes::Raw,
         "quot" => Quotes::Reference,
-        _ => return Err(format!("quotes are raw or quot, not {quotes}")),
-    };
-    let Ok(read @ 1..) = read.parse() else {
-        return Err(format!("a read has a number of bytes, not {read}"));
+        _ => return Err(format!("quotes are raw or quot, not {how}")),
     };
     let corpus = Rc::new(Corpus::of(WINDOW, Size(1_000), quotes));
-    let mut job: Box<dyn Job> = match what {
-        "event" => Box::new(Events::new(corpus, read)),
-        "ack" => Box::new(AckBytes::new(corpus, read)),
+    Ok(match what {
+        "event" => Box::new(Events::new(corpus, number)),
+        "ack" => Box::new(AckBytes::new(corpus, number)),
         "down" => Box::new(Sends::new(&corpus)),
-        "endpoint" => Box::new(Answers::new(corpus, read)),
-        _ => {
-            return Err(format!(
-                "a case is event, ack, down or endpoint, not {what}"
-            ));
-        }
-    };
+        "endpoint" => Box::new(Answers::new(corpus, number)),
+        _ => return Err(format!("there is no case {what}")),
+    })
+}
+
+/// The case itself. Prints its allocations.
+fn run(mut job: Box<dyn Job>) {
     job.run();
     let mut allocations = 0;
     for _ in 0..ROUNDS {
@@ -215,7 +219,6 @@ fn run(what: &str, quotes: &str, read: &str) -> Result<(), String> {
         allocations += allocation_counter::measure(|| measured(&mut *job)).count_total;
     }
     println!("{allocations}");
-    Ok(())
 }
 
 /// Valgrind counts what is done within, by its name.

@@ -1,6 +1,7 @@
 //! What is measured: this project, what one would write in an afternoon, the xmpp-rs stack, the JSON alone, and the limits.
 
 pub mod ccs;
+pub mod hub;
 pub mod json;
 pub mod limits;
 pub mod naive;

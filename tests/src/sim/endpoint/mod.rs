@@ -181,7 +181,7 @@ impl Endpoint {
             } else if server.wants_input()
                 && let Some(bytes) = link.up.read()
             {
-                self.mail.hears(id);
+                self.mail.hears(id, self.hub_config.limits.window);
                 let _ = server.receive(now, &bytes);
             } else {
                 match link.up.read_end() {
@@ -280,7 +280,8 @@ impl Endpoint {
         };
         let unconfirmed = server.take_unconfirmed();
         if let Some(sender) = self.logins.remove(&id) {
-            self.mail.ends(id, &sender);
+            let in_order = server.end() == Some(Ok(()));
+            self.mail.ends(id, &sender, in_order);
             if let Some(hub) = &mut self.hub {
                 for receipt in server.take_unsent_receipts() {
                     hub.receipt_failed(&sender, id, receipt);

@@ -1,7 +1,7 @@
 //! Carries out what the hub asks for.
 
 use ccs_proto::hub::Command;
-use ccs_proto::{ConnectionId, SendError, ServerConnection};
+use ccs_proto::{ConnectionId, SendError, ServerConnection, Unconfirmed};
 
 use super::{Endpoint, Heard};
 use crate::sim::faults::Point;
@@ -24,7 +24,7 @@ impl Endpoint {
                 canonical,
                 ..
             } => {
-                let connection = token.connection();
+                let (connection, content) = (token.connection(), token.content());
                 let acked = self
                     .server(connection)
                     .map(|server| server.ack(token, canonical.as_ref()));
@@ -38,7 +38,11 @@ impl Endpoint {
                     self.crashes_at(stage, Point::Acked);
                 } else if let Some(hub) = &mut self.hub {
                     self.mail.is_in_doubt(&sender, &id);
-                    hub.ack_failed(&sender, id);
+                    let failed = Unconfirmed {
+                        message_id: id,
+                        content,
+                    };
+                    hub.ack_failed(&sender, failed);
                 }
             }
             Command::Nack {

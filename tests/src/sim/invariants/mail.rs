@@ -1,6 +1,6 @@
 //! What devices get: everything that was acked, in order, and no more often than what was lost explains.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use ccs_proto::hub::{Copy, Device, Discarded};
@@ -11,6 +11,9 @@ use super::downstream::FOUR_WEEKS;
 use super::{Findings, Rule};
 use crate::sim::devices::SENDER;
 use crate::sim::seen::Sight;
+
+/// How long what comes may have crossed an ack (`docs/protocol.md` §12 #48).
+const CROSSES_WITHIN: Duration = Duration::from_secs(60);
 
 type Name = (SenderId, MessageId);
 
@@ -48,8 +51,8 @@ pub(in crate::sim) struct Mail {
     newest: BTreeMap<Device, u64>,
     /// For each device, what was discarded and it was not told of.
     untold: BTreeMap<Device, u64>,
-    /// What was acked on each connection since anything came by it.
-    acked: BTreeMap<ConnectionId, Vec<MessageId>>,
+    /// What was acked on each connection, and nothing tells that its app server knows it.
+    acked: BTreeMap<ConnectionId, VecDeque<(Time, MessageId)>>,
     /// Acked messages of which the app server may not know it: they come again, and are known then.
     in_doubt: BTreeSet<Name>,
 }
@@ -92,16 +95,28 @@ impl Mail {
 
     /// It was acked on this connection.
     pub(in crate::sim) fn acked(&mut self, connection: ConnectionId, id: &MessageId) {
-        self.acked.entry(connection).or_default().push(id.clone());
+        let acked = (self.findings.now(), id.clone());
+        self.acked.entry(connection).or_default().push_back(acked);
     }
 
-    /// Something came by this connection, so the acks before it may have arrived.
-    pub(in crate::sim) fn hears(&mut self, connection: ConnectionId) {
-        self.acked.remove(&connection);
+    /// Something came by this connection. It may have crossed the acks of the last minute, as many as the window holds.
+    pub(in crate::sim) fn hears(&mut self, connection: ConnectionId, window: usize) {
+        let now = self.findings.now();
+        if let Some(acked) = self.acked.get_mut(&connection) {
+            acked.drain(..acked.len().saturating_sub(window));
+            acked.retain(|(at, _)| now - *at < CROSSES_WITHIN);
+        }
     }
 
-    pub(in crate::sim) fn ends(&mut self, connection: ConnectionId, sender: &SenderId) {
-        for id in self.acked.remove(&connection).unwrap_or_default() {
+    /// In order, if the app server has read all that was written.
+    pub(in crate::sim) fn ends(
+        &mut self,
+        connection: ConnectionId,
+        sender: &SenderId,
+        in_order: bool,
+    ) {
+        let acked = self.acked.remove(&connection).unwrap_or_default();
+        for (_, id) in acked.into_iter().filter(|_| !in_order) {
             self.is_in_doubt(sender, &id);
         }
     }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::job::Job;
+use crate::login::{NOW, client_config, pair};
 use bytes::BytesMut;
-use ccs_bench::job::Job;
-use ccs_bench::login::{NOW, client_config, pair};
 use ccs_proto::hub::{Acceptance, Command, Device, Hub, HubEvent, Reach};
 use ccs_proto::message::{RegistrationToken, SenderId};
 use ccs_proto::{AnswerToken, ServerConnection, ServerEvent};

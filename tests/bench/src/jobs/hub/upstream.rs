@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use ccs_bench::job::Job;
-use ccs_bench::login::NOW;
+use crate::job::Job;
+use crate::login::NOW;
 use ccs_proto::hub::{Command, Hub};
 use ccs_proto::message::Upstream;
 use ccs_proto::{ConnectionId, ServerEvent};

@@ -1,27 +1,13 @@
 //! What an operation of a hub costs, with so many messages in it and with so many connections.
-//!
-//! All of the work for a message counts, to the last command and event. What comes of a connection is made ready outside the
-//! measured time.
-
-mod downstream;
-mod upstream;
 
 use ccs_bench::job::{Case, Job, Measured, measure};
-use ccs_bench::login::NOW;
-use ccs_proto::ConnectionId;
-use ccs_proto::hub::{Hub, HubConfig};
-use ccs_proto::message::SenderId;
-use downstream::{Downwards, To};
-use upstream::Upwards;
+use ccs_bench::jobs::hub::{BATCH, Downwards, To, Upwards};
 
 use super::{Curve, Growth};
 
 const QUEUED: [usize; 6] = [1, 10, 100, 1_000, 10_000, 100_000];
 /// Up to what a sender may have (`docs/protocol.md` §1).
 const CONNECTIONS: [usize; 4] = [1, 10, 100, 1_000];
-/// Operations in a run: a window.
-const BATCH: usize = 100;
-
 const UP: &str = "upstream: submit, send, ack";
 const UP_MANY_SENDERS: &str = "the same, a sender each";
 const DOWN: &str = "downstream: accept, deliver";
@@ -85,30 +71,4 @@ fn curves(measured: &[Measured<Label>]) -> Vec<Curve> {
         }
     }
     curves
-}
-
-/// Without a bound that so many messages and connections would meet.
-fn hub(messages: usize) -> Hub {
-    let mut config = HubConfig::default();
-    config.upstream_messages = messages + 2 * BATCH;
-    config.upstream_bytes = usize::MAX;
-    config.kept_messages = messages + 2 * BATCH;
-    config.kept_per_device = messages + 2 * BATCH;
-    Hub::new(config, NOW)
-}
-
-fn sender(number: usize) -> SenderId {
-    format!("{}", 1_000 + number).parse().expect("digits")
-}
-
-/// Logs connections in, and greets them.
-fn log_in(hub: &mut Hub, sender: &SenderId, connections: impl Iterator<Item = u64>) {
-    for connection in connections {
-        hub.login(NOW, ConnectionId(connection), sender);
-    }
-    while let Some(greeted) = hub.poll_timeout() {
-        hub.handle_timeout(greeted);
-    }
-    while hub.poll_command().is_some() {}
-    while hub.poll_event().is_some() {}
 }
