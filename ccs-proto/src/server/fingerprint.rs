@@ -1,7 +1,5 @@
 //! Telling a message that comes again from another one of the same id, without keeping either.
 
-use std::hash::BuildHasher;
-
 use crate::hash::HashKey;
 use crate::message::Downstream;
 
@@ -17,7 +15,7 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     pub(super) fn new(message: &Downstream, key: HashKey) -> Self {
-        let print = key.hash_one(message);
+        let print = key.hash(message);
         Self { key, print }
     }
 
