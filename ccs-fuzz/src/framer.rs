@@ -175,7 +175,7 @@ pub fn learn(reader: &mut Reader, element: &[u8]) {
         let first = cursor.next();
         while let Ok(Some(_)) = cursor.next() {}
         if let Ok(Some(Item::Start(tag))) = first {
-            cursor.remember(tag.attribute("id"));
+            cursor.remember(&tag, "id");
         }
     }
 }

@@ -27,7 +27,7 @@ pub struct Reader {
     // Memory for a text that has to be copied.
     copy: Vec<u8>,
     // The tags of an element that was read before.
-    pub(super) known: Wrapping,
+    pub(super) wrapping: Wrapping,
 }
 
 impl Reader {
@@ -40,7 +40,7 @@ impl Reader {
             stream_level: 0,
             open: Vec::new(),
             copy: Vec::new(),
-            known: Wrapping::default(),
+            wrapping: Wrapping::default(),
         }
     }
 
@@ -48,7 +48,7 @@ impl Reader {
     pub fn open<'a>(&mut self, tag: &'a [u8]) -> Result<Tag<'a>, XmlError> {
         self.stream_level = 0;
         self.resolver.set_level(0);
-        self.known.forget();
+        self.wrapping.forget();
         at_most(tag.len(), self.limits.stanza, "bytes of the stream header")?;
         let text = check(tag)?;
         let Some((content, false, "")) = tag::split(text)? else {
@@ -74,23 +74,24 @@ impl Reader {
     /// The tags that were [remembered](Cursor::remember), for the framer.
     #[must_use]
     pub fn wrapping(&self) -> &Wrapping {
-        &self.known
+        &self.wrapping
     }
 
     /// What differs in one whole element, if its tags are those that were [remembered](Cursor::remember). All characters of
     /// the text are checked here, and it is as it is meant.
     pub fn known<'a>(&'a mut self, element: &'a [u8]) -> Result<Option<Known<'a, str>>, XmlError> {
-        let Some((known, length)) = self.known.split(element) else {
+        let Some((known, length)) = self.wrapping.split(element) else {
             return Ok(None);
         };
         if length != element.len() || known.value.len() > self.limits.attribute_value {
             return Ok(None);
         }
         at_most(length, self.limits.stanza, ELEMENT)?;
-        at_most(known.text.len(), self.limits.text, TEXT)?;
-        // ASCII is.
+        // The value is ASCII.
         let value = std::str::from_utf8(known.value).map_err(|_| UnsupportedEncoding)?;
-        match Run::Text.read(known.text, &mut self.copy) {
+        let text = at_most(known.text.len(), self.limits.text, TEXT)
+            .and_then(|()| Run::Text.read(known.text, &mut self.copy));
+        match text {
             Ok(text) => check(text).map(|text| Some(Known { value, text })),
             // A wrong character is the first thing that a cursor would find.
             Err(error) => check(known.text).and(Err(error)),

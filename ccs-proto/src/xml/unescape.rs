@@ -29,8 +29,9 @@ impl Run {
         }
         memory.clear();
         if memory.capacity() < raw.len() {
-            // Memory that grows holds the old beside the new, and this is empty.
-            *memory = Vec::with_capacity(raw.len());
+            // The old memory goes before the new one comes: both could be as large as a stanza.
+            *memory = Vec::new();
+            memory.reserve_exact(raw.len());
         }
         self.push(raw, memory)?;
         Ok(memory)

@@ -7,7 +7,7 @@ use memchr::memchr;
 use super::work::looked_at;
 
 /// More than the tags of any peer take, and little enough to keep for each connection.
-const LIMIT: usize = 512;
+const TAGS_LIMIT: usize = 512;
 /// The longest id that is looked for.
 const VALUE_LIMIT: usize = 256;
 
@@ -21,9 +21,9 @@ pub struct Wrapping {
     /// Without the value of the attribute.
     tags: Vec<u8>,
     /// Where that stood.
-    value: Option<usize>,
+    value_at: Option<usize>,
     /// Where the text stood.
-    text: usize,
+    text_at: usize,
 }
 
 /// Where an element of known tags differs from others.
@@ -36,67 +36,70 @@ pub struct Known<'a, T: ?Sized> {
 }
 
 impl Wrapping {
-    /// Takes the tags of an element whose only text stands at `text`, in place of those that were known.
+    /// Takes the tags of an element whose only text stands at `text`, in place of those that were known. `value` stands before it.
     pub(super) fn remember(
         &mut self,
         element: &[u8],
         value: Option<Range<usize>>,
         text: Range<usize>,
     ) {
-        self.forget();
         let cut = value.clone().unwrap_or(0..0);
-        let pieces = [0..cut.start, cut.end..text.start, text.end..element.len()];
-        let pieces = pieces.map(|piece| element.get(piece).unwrap_or_default());
-        let [first, second, behind] = pieces.map(<[u8]>::len);
-        let before = first.saturating_add(second);
-        if before.saturating_add(behind) <= LIMIT {
-            self.tags = pieces.concat();
-            self.value = value.map(|value| value.start);
-            self.text = before;
+        let (Some(first), Some(second), Some(behind)) = (
+            element.get(..cut.start),
+            element.get(cut.end..text.start),
+            element.get(text.end..),
+        ) else {
+            return;
+        };
+        let before = first.len().saturating_add(second.len());
+        if before.saturating_add(behind.len()) <= TAGS_LIMIT {
+            self.tags = [first, second, behind].concat();
+            self.value_at = value.map(|value| value.start);
+            self.text_at = before;
         }
     }
 
     /// What was known holds no longer.
     pub(super) fn forget(&mut self) {
-        self.tags.clear();
-        self.text = 0;
+        *self = Self::default();
     }
 
     /// If the bytes begin with an element of these tags: what differs, and the bytes of all of it.
     pub(super) fn split<'a>(&self, bytes: &'a [u8]) -> Option<(Known<'a, [u8]>, usize)> {
-        let (before, behind) = self.tags.split_at_checked(self.text)?;
+        let (before, behind) = self.tags.split_at_checked(self.text_at)?;
         if before.is_empty() {
             return None;
         }
-        // Other tags differ before their element ends.
-        let (value, inside) = match self.value {
-            None => (&[][..], bytes.strip_prefix(before)?),
+        let (value, inside) = match self.value_at {
+            None => (&[][..], strip(bytes, before)?),
             Some(at) => {
                 let (start, rest) = before.split_at_checked(at)?;
-                let (value, inside) = split_value(bytes.strip_prefix(start)?, *rest.first()?)?;
-                (value, inside.strip_prefix(rest)?)
+                let (value, inside) = split_value(strip(bytes, start)?, *rest.first()?)?;
+                (value, strip(inside, rest)?)
             }
         };
-        looked_at(before.len().saturating_add(value.len()));
         let end = memchr(b'<', inside);
         looked_at(end.unwrap_or(inside.len()));
         let (text, rest) = inside.split_at_checked(end?)?;
-        rest.strip_prefix(behind)?;
-        looked_at(behind.len());
+        strip(rest, behind)?;
         let differing = value.len().saturating_add(text.len());
         let length = self.tags.len().saturating_add(differing);
         Some((Known { value, text }, length))
     }
 }
 
-/// A value that means what is written, and what follows it, the quote first.
+/// What follows the known bytes. Where they differ from these, they do so before the element ends.
+fn strip<'a>(bytes: &'a [u8], known: &[u8]) -> Option<&'a [u8]> {
+    looked_at(known.len().min(bytes.len()));
+    bytes.strip_prefix(known)
+}
+
+/// A value that means what is written, and what follows it: the quote, if it is one.
 fn split_value(bytes: &[u8], quote: u8) -> Option<(&[u8], &[u8])> {
     let ends =
         |&byte: &u8| byte == quote || !matches!(byte, b' '..=0x7f) || matches!(byte, b'<' | b'&');
-    let end = bytes
-        .iter()
-        .take(VALUE_LIMIT.saturating_add(1))
-        .position(ends)?;
-    let (value, rest) = bytes.split_at_checked(end)?;
-    rest.starts_with(&[quote]).then_some((value, rest))
+    let near = bytes.get(..=VALUE_LIMIT).unwrap_or(bytes);
+    let end = near.iter().position(ends);
+    looked_at(end.unwrap_or(near.len()));
+    bytes.split_at_checked(end?)
 }

@@ -1,7 +1,7 @@
 //! What is known of the tags of an element makes no difference but to the time that the next one takes.
 
 use super::reader_tests::reader;
-use super::{Framer, Item, Reader, XmlError, XmlLimits};
+use super::{Frame, Framer, Item, Reader, XmlError, XmlLimits};
 
 /// Elements of which some have the same tags around other text, and some only seem to.
 const ELEMENTS: &[&[u8]] = &[
@@ -45,7 +45,7 @@ fn learn(reader: &mut Reader, element: &[u8]) {
         let first = cursor.next();
         while let Ok(Some(_)) = cursor.next() {}
         if let Ok(Some(Item::Start(tag))) = first {
-            cursor.remember(tag.attribute("id"));
+            cursor.remember(&tag, "id");
         }
     }
 }
@@ -139,6 +139,30 @@ fn the_framer_finds_the_same_elements_whatever_it_knows() {
             }
         }
     }
+}
+
+#[test]
+fn an_element_is_known_only_where_one_may_stand() {
+    let element = b"<a>text</a>";
+    let mut knows = reader();
+    learn(&mut knows, element);
+    for (before, behind) in [
+        // The text before an element has nothing to do with that behind it.
+        (&b"]]"[..], &b">"[..]),
+        (b"</s>", b""),
+        (b" ", b"</s>"),
+    ] {
+        let stream = [before, element, behind].concat();
+        let limits = XmlLimits::default();
+        let found = frames(limits, &knows, &stream, stream.len());
+        assert_eq!(found, frames(limits, &reader(), &stream, stream.len()));
+    }
+    // After a login a header comes first.
+    let mut framer = Framer::new(XmlLimits::default());
+    assert!(framer.next(&mut &b"<s>"[..], knows.wrapping()).is_ok());
+    framer.restart();
+    let next = framer.next(&mut &element[..], knows.wrapping());
+    assert_eq!(next, Ok(Some(Frame::StreamOpen(b"<a>"))));
 }
 
 /// The frames of a stream, as they are shown, and the error after them.

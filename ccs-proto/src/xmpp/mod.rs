@@ -76,7 +76,7 @@ pub(crate) fn read(reader: &mut Reader, element: &[u8]) -> Result<Stanza, XmlErr
     };
     finish(&mut cursor)?;
     if matches!(&stanza, Stanza::Message(message) if message.is_plain()) {
-        cursor.remember(tag.attribute("id"));
+        cursor.remember(&tag, "id");
     }
     Ok(stanza)
 }
@@ -118,10 +118,9 @@ mod tests {
     use super::*;
     use crate::xml::XmlLimits;
 
-    fn reader() -> Reader {
-        let mut reader = Reader::new(XmlLimits::default());
-        let header: &[u8] =
-            b"<s:stream xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'>";
+    fn reader(limits: XmlLimits) -> Reader {
+        let mut reader = Reader::new(limits);
+        let header: &[u8] = b"<s xmlns='jabber:client'>";
         assert!(reader.open(header).is_ok());
         reader
     }
@@ -156,13 +155,41 @@ mod tests {
             "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>".to_owned(),
             "<presence><status>{}</status></presence>".to_owned(),
         ];
-        for first in &elements {
-            for second in &elements {
-                let mut knows = reader();
-                let _ = read(&mut knows, first.as_bytes());
-                let after = format!("{:?}", read(&mut knows, second.as_bytes()));
-                let alone = format!("{:?}", read(&mut reader(), second.as_bytes()));
-                assert_eq!(after, alone, "{second} after {first}");
+        let mut elements: Vec<Vec<u8>> = elements.into_iter().map(String::into_bytes).collect();
+        let long_id = format!("<message id='{}'>{}</message>", "1".repeat(45), gcm("{}"));
+        elements.push(long_id.into_bytes());
+        // Each breaks several rules.
+        for text in [
+            &b"{ &apos; }"[..],
+            b"&apos;&nothing;",
+            b"&apos;&\xff;&gt;",
+            b"\x01]]>\xff  ",
+        ] {
+            let mut element = message(&gcm("{}")).into_bytes();
+            let at = element.iter().position(|&byte| byte == b'{').unwrap();
+            element.splice(at..at + 2, text.iter().copied());
+            elements.push(element);
+        }
+        let default = XmlLimits::default();
+        let small = XmlLimits {
+            text: 9,
+            attribute_value: 40,
+            ..default
+        };
+        let smaller = XmlLimits {
+            stanza: 70,
+            ..default
+        };
+        for limits in [default, small, smaller] {
+            for first in &elements {
+                for second in &elements {
+                    let mut knows = reader(limits);
+                    let _ = read(&mut knows, first);
+                    let after = format!("{:?}", read(&mut knows, second));
+                    let alone = format!("{:?}", read(&mut reader(limits), second));
+                    let (first, second) = (first.escape_ascii(), second.escape_ascii());
+                    assert_eq!(after, alone, "{second} after {first}");
+                }
             }
         }
     }
