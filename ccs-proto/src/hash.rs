@@ -30,4 +30,8 @@ impl<K: Hash> Hashed<K> {
     pub(crate) fn new(name: K) -> Self {
         Self(fast::FixedState::default().hash_one(&name), name)
     }
+
+    pub(crate) fn name(&self) -> &K {
+        &self.1
+    }
 }

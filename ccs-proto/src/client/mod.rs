@@ -18,8 +18,9 @@ pub use permit::{Permit, Place};
 use crate::config::{ClientConfig, TransportSecurity};
 use crate::connection::{Inbox, TRANSMIT_BYTES, Wire};
 use crate::error::ConnectionError;
+use crate::hash::Hashed;
 use crate::ledger::{ConnectionId, TokenError, Unsettled, Window};
-use crate::message::{EncodedDownstream, IdKey, MessageId, envelope};
+use crate::message::{EncodedDownstream, MessageId, envelope};
 use crate::text::Text;
 use crate::time::Time;
 use crate::xmpp::StreamCondition;
@@ -56,7 +57,7 @@ pub struct ClientConnection {
     stage: Stage,
     wire: Wire,
     inbox: Inbox<ClientEvent>,
-    window: Window<IdKey, EncodedDownstream>,
+    window: Window<Hashed<MessageId>, EncodedDownstream>,
     unsettled: Unsettled<Unacked>,
     draining_since: Option<Time>,
     /// Where that stands among the events.
@@ -258,7 +259,7 @@ impl ClientConnection {
     /// Takes back a message that was accepted and not sent yet. `None` when its bytes were handed out before, or when
     /// nothing of that id is under way.
     pub fn cancel(&mut self, id: &MessageId) -> Option<EncodedDownstream> {
-        let message = self.window.cancel(&id.clone().into())?;
+        let message = self.window.cancel(&Hashed::new(id.clone()))?;
         self.close_if_settled();
         Some(message)
     }

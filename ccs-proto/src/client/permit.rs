@@ -1,6 +1,7 @@
 //! Places in the window: who holds one can send, and gives it back if he does not.
 
 use super::{ClientConnection, NotAccepted};
+use crate::hash::Hashed;
 use crate::ledger::ConnectionId;
 use crate::message::EncodedDownstream;
 
@@ -34,7 +35,7 @@ impl<'a> Permit<'a> {
         }
         connection
             .window
-            .enqueue(message.id().clone().into(), message)
+            .enqueue(Hashed::new(message.id().clone()), message)
             .map_err(|message| NotAccepted::Duplicate(Box::new(message)))
     }
 

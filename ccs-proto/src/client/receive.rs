@@ -4,6 +4,7 @@ use super::handshake::Stage;
 use super::{AckToken, ClientConnection, ClientEvent, Ignored, Outcome, Unacked};
 use crate::connection::Received;
 use crate::error::ConnectionError;
+use crate::hash::Hashed;
 use crate::message::{
     Control, FromEndpoint, MessageId, Nack, NackCode, Receipt, StanzaError, Upstream, message_id_of,
 };
@@ -202,7 +203,11 @@ impl ClientConnection {
 
     /// Settles the message with this id, once; an answer to anything else is counted and frees nothing.
     fn answered(&mut self, now: Time, bytes: usize, message_id: MessageId, outcome: Outcome) {
-        if self.window.settle(&message_id.clone().into()).is_none() {
+        if self
+            .window
+            .settle(&Hashed::new(message_id.clone()))
+            .is_none()
+        {
             let event = ClientEvent::Ignored(Ignored::UnknownAnswer { message_id });
             return self.emit(now, bytes, event);
         }
@@ -228,7 +233,11 @@ impl ClientConnection {
         let error = StanzaError::new(error.code, error.condition, error.text, id.clone(), body);
         let by_stanza = id.map(MessageId::from);
         for candidate in by_stanza.into_iter().chain(echoed) {
-            if self.window.settle(&candidate.clone().into()).is_some() {
+            if self
+                .window
+                .settle(&Hashed::new(candidate.clone()))
+                .is_some()
+            {
                 let event = ClientEvent::Answered {
                     message_id: candidate,
                     outcome: Outcome::Rejected(error),

@@ -55,7 +55,7 @@ impl ClientConnection {
             .filter(|_| due(self.answer_deadline(), now))
         {
             ConnectionError::AnswerTimeout {
-                message_id: key.id().clone(),
+                message_id: key.name().clone(),
                 after: config.answer_timeout,
             }
         } else if due(self.drain_deadline(), now) {

@@ -68,28 +68,6 @@ impl MessageId {
     }
 }
 
-/// An id as the key of a book. Ids mostly count up, so their last bytes tell them apart: they are compared first, and the
-/// text, which lies elsewhere in memory, is mostly not looked at.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct IdKey {
-    tail: u64,
-    id: MessageId,
-}
-
-impl IdKey {
-    pub(crate) fn id(&self) -> &MessageId {
-        &self.id
-    }
-}
-
-impl From<MessageId> for IdKey {
-    fn from(id: MessageId) -> Self {
-        let tail = id.as_str().as_bytes().last_chunk();
-        let tail = tail.map_or(0, |tail| u64::from_be_bytes(*tail));
-        Self { tail, id }
-    }
-}
-
 impl RegistrationToken {
     pub(crate) fn text(&self) -> &Text {
         &self.0

@@ -29,7 +29,6 @@ pub use body::{BodyError, MAX_DEPTH};
 pub use data::{Data, InvalidData};
 pub use downstream::Downstream;
 pub use encode::EncodedDownstream;
-pub(crate) use ids::IdKey;
 pub use ids::{InvalidSenderId, MessageId, RegistrationToken, SenderId};
 pub use limits::InvalidMessage;
 pub use nack_code::{NackCode, Retry};
