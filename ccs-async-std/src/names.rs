@@ -2,14 +2,18 @@
 
 use ccs_proto::driver;
 
-pub use ccs_proto::driver::service::{Handling, Inbound, Routes, Sent, Service, ServiceEvent};
+pub use ccs_proto::driver::service::{
+    Handling, Inbound, Routes, Sent, Service, ServiceError, ServiceEvent,
+};
 pub use ccs_proto::driver::{
     AcceptError, Answer, Arrival, Broadcast, CarriedOut, Client, ConnectError, EndpointConfig,
-    Event, Incoming, Message, OwnedPermit, Peer, PeerEvents, Peers, Reserve, SendError, Verdict,
+    Event, Incoming, LoginVerdict, Message, OwnedPermit, Peer, PeerEvents, Peers, Reserve,
+    SendError,
 };
 pub use ccs_proto::message::{
     Data, Downstream, MessageId, Notification, RegistrationToken, Upstream,
 };
+pub use ccs_proto::session::Verdict;
 pub use ccs_proto::{
     AckError, AdmissionConfig, ApiKey, AuthRequest, Blocked, ClientConfig, ConnectionError,
     SenderId, ServerConfig, ServerEvent, Tap,

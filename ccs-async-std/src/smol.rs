@@ -15,13 +15,13 @@ pub type StartConfig = driver::service::StartConfig<AsyncIo<Smol>>;
 /// An endpoint: accepts connections of app servers over TLS and logs them in.
 ///
 /// ```no_run
-/// use ccs_async_std::smol::{ApiKey, Arrival, Endpoint, Identity, ServerConfig, ServerEvent, Verdict};
+/// use ccs_async_std::smol::{ApiKey, Arrival, Endpoint, Identity, ServerConfig, ServerEvent, LoginVerdict};
 ///
 /// # async fn run(chain: &[u8], key: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
 /// let identity = Identity::new(chain, key)?;
 /// let mut endpoint = Endpoint::bind("127.0.0.1:5235", identity, ServerConfig::default(), |login| {
 ///     let known = login.key().matches(&ApiKey::from("KEY"));
-///     async move { if known { Verdict::Accept } else { Verdict::Reject } }
+///     async move { if known { LoginVerdict::Accept } else { LoginVerdict::Reject } }
 /// })
 /// .await?;
 /// while let Ok(arrival) = endpoint.accept().await {

@@ -1,6 +1,6 @@
 //! What became of the messages that were sent, line by line and in all.
 
-use ccs_tokio::proto::driver::service::SendError;
+use ccs_tokio::ServiceError;
 use ccs_tokio::proto::message::{MessageId, Nack, Retry};
 use ccs_tokio::proto::session::{DeadReason, Refused, Settlement};
 use ccs_tokio::{ConnectionError, Sent};
@@ -29,7 +29,7 @@ impl Tally {
         &mut self,
         id: Option<&MessageId>,
         to: &str,
-        result: Result<Sent, SendError>,
+        result: Result<Sent, ServiceError>,
         connected: bool,
     ) -> Line {
         let (id, outcome) = match result {
@@ -37,13 +37,15 @@ impl Tally {
                 let canonical = sent.canonical;
                 (sent.message_id, Settlement::Acked { canonical })
             }
-            Err(SendError::Refused {
+            Err(ServiceError::Refused {
                 message_id,
                 refused,
             }) => (message_id, Settlement::Refused(refused)),
-            Err(SendError::Expired(message_id)) => (message_id, Settlement::Expired),
-            Err(SendError::Dead { message_id, reason }) => (message_id, Settlement::Dead(reason)),
-            Err(SendError::Left {
+            Err(ServiceError::Expired(message_id)) => (message_id, Settlement::Expired),
+            Err(ServiceError::Dead { message_id, reason }) => {
+                (message_id, Settlement::Dead(reason))
+            }
+            Err(ServiceError::Left {
                 message_id,
                 unknown,
             }) => return self.gone(unknown, Some(&message_id), to),
@@ -84,9 +86,9 @@ impl Tally {
     }
 
     /// A message that was not taken over.
-    pub fn not_taken(&mut self, id: Option<&MessageId>, to: &str, error: SendError) -> Line {
+    pub fn not_taken(&mut self, id: Option<&MessageId>, to: &str, error: ServiceError) -> Line {
         match error {
-            SendError::ShuttingDown(message) | SendError::NotStored(message) => {
+            ServiceError::ShuttingDown(message) | ServiceError::NotStored(message) => {
                 self.unsent(message.message_id(), to)
             }
             error => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ccs_tokio::proto::driver::service::SendError;
+use ccs_tokio::ServiceError;
 use ccs_tokio::{Downstream, Inbound, MessageId, Sent, Service};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -15,7 +15,7 @@ use crate::watch::Watch;
 const AT_ONCE: usize = 200;
 
 /// The id, if the message had one of its own, what it was addressed to, and what became of it.
-type Outcome = (Option<MessageId>, String, Result<Sent, SendError>);
+type Outcome = (Option<MessageId>, String, Result<Sent, ServiceError>);
 
 pub struct Sending {
     service: Service,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ccs_proto::driver::{
-    self, Client, Event, Incoming, Peer, PeerEvents, SendError, Transport, Verdict,
+    self, Client, Event, Incoming, LoginVerdict, Peer, PeerEvents, SendError, Transport,
 };
 use ccs_proto::message::{Downstream, Upstream};
 use ccs_proto::{
@@ -115,7 +115,7 @@ async fn talk(
     let (login, server_driver) = driver::server(connection, scripted(far), timer);
     world.spawn(async move { drop(server_driver.await) });
     world.spawn(async move {
-        if let Ok((peer, events)) = login.decide(|_| async { Verdict::Accept }).await {
+        if let Ok((peer, events)) = login.decide(|_| async { LoginVerdict::Accept }).await {
             serve(peer, events, messages).await;
         }
     });

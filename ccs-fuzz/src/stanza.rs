@@ -6,7 +6,7 @@ use ccs_proto::message::{
     Data, Downstream, EncodedDownstream, MessageId, NackCode, Notification, Priority, Receipt,
     RegistrationToken, Upstream,
 };
-use ccs_proto::{ClientEvent, Outcome, SendError, ServerEvent};
+use ccs_proto::{ClientEvent, NotSent, Outcome, ServerEvent};
 use ccs_tests::pair::Pair;
 
 use crate::input::Input;
@@ -67,7 +67,7 @@ fn upstream(head: u8, input: &mut Input<'_>) {
         sent = sent.with_time_to_live(input.byte().into());
     }
     let mut pair = Pair::bound();
-    assert_eq!(pair.server.send(sent.clone()), Ok::<(), SendError<_>>(()));
+    assert_eq!(pair.server.send(sent.clone()), Ok::<(), NotSent<_>>(()));
     pair.drive();
     let Some(ClientEvent::Upstream { message, token }) = pair.client_events.pop() else {
         panic!("{sent:?} does not arrive");

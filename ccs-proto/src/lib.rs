@@ -113,7 +113,7 @@ pub use key::ApiKey;
 pub use ledger::ConnectionId;
 pub use message::SenderId;
 pub use server::{
-    AnswerError, AnswerToken, AuthRequest, Fingerprint, Nonce, SendError, ServerConnection,
+    AnswerError, AnswerToken, AuthRequest, Fingerprint, Nonce, NotSent, ServerConnection,
     ServerEvent, ServerFinished, Unconfirmed,
 };
 pub use tap::{Direction, Tap};

@@ -12,8 +12,8 @@ use ccs_tokio::proto::hub::{Acceptance, Command, Device, Hub, HubConfig, HubEven
 use ccs_tokio::proto::message::{NackCode, Target};
 use ccs_tokio::proto::{ConnectionId, Time};
 use ccs_tokio::{
-    Arrival, CarriedOut, Data, Endpoint, Identity, PeerEvents, Peers, RegistrationToken, SenderId,
-    ServerConfig, ServerEvent, Upstream, Verdict,
+    Arrival, CarriedOut, Data, Endpoint, Identity, LoginVerdict, PeerEvents, Peers,
+    RegistrationToken, SenderId, ServerConfig, ServerEvent, Upstream,
 };
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -43,9 +43,9 @@ pub async fn bind(address: &str, identity: Identity) -> io::Result<Endpoint> {
         let known = request.key().matches(&"KEY".into());
         async move {
             if known {
-                Verdict::Accept
+                LoginVerdict::Accept
             } else {
-                Verdict::Reject
+                LoginVerdict::Reject
             }
         }
     };

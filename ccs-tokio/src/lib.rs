@@ -28,14 +28,18 @@ mod runtime;
 
 use ccs_proto::driver;
 
-pub use ccs_proto::driver::service::{Handling, Inbound, Routes, Sent, Service, ServiceEvent};
+pub use ccs_proto::driver::service::{
+    Handling, Inbound, Routes, Sent, Service, ServiceError, ServiceEvent,
+};
 pub use ccs_proto::driver::{
     AcceptError, Answer, Arrival, Broadcast, CarriedOut, Client, ConnectError, EndpointConfig,
-    Event, Incoming, Message, OwnedPermit, Peer, PeerEvents, Peers, Reserve, SendError, Verdict,
+    Event, Incoming, LoginVerdict, Message, OwnedPermit, Peer, PeerEvents, Peers, Reserve,
+    SendError,
 };
 pub use ccs_proto::message::{
     Data, Downstream, MessageId, Notification, RegistrationToken, Upstream,
 };
+pub use ccs_proto::session::Verdict;
 pub use ccs_proto::{
     AckError, AdmissionConfig, ApiKey, AuthRequest, Blocked, ClientConfig, ConnectionError,
     SenderId, ServerConfig, ServerEvent, Tap,
@@ -81,13 +85,13 @@ pub type StartConfig = driver::service::StartConfig<Tokio>;
 /// An endpoint: accepts connections of app servers over TLS and logs them in.
 ///
 /// ```no_run
-/// use ccs_tokio::{ApiKey, Arrival, Endpoint, Identity, ServerConfig, ServerEvent, Verdict};
+/// use ccs_tokio::{ApiKey, Arrival, Endpoint, Identity, ServerConfig, ServerEvent, LoginVerdict};
 ///
 /// # async fn run(chain: &[u8], key: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
 /// let identity = Identity::new(chain, key)?;
 /// let mut endpoint = Endpoint::bind("127.0.0.1:5235", identity, ServerConfig::default(), |login| {
 ///     let known = login.key().matches(&ApiKey::from("KEY"));
-///     async move { if known { Verdict::Accept } else { Verdict::Reject } }
+///     async move { if known { LoginVerdict::Accept } else { LoginVerdict::Reject } }
 /// })
 /// .await?;
 /// while let Ok(arrival) = endpoint.accept().await {

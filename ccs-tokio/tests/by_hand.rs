@@ -5,8 +5,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use ccs_tokio::{
-    Arrival, Config, Downstream, Endpoint, Identity, ServerConfig, ServerEvent, Trust, Verdict,
-    connect_with,
+    Arrival, Config, Downstream, Endpoint, Identity, LoginVerdict, ServerConfig, ServerEvent,
+    Trust, connect_with,
 };
 use rcgen::generate_simple_self_signed;
 use tokio::runtime::{Builder, Handle};
@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Handle};
 async fn serve(identity: Identity, port: Sender<u16>) {
     let config = ServerConfig::default();
     let endpoint = Endpoint::bind("127.0.0.1:0", identity, config, |_| async {
-        Verdict::Accept
+        LoginVerdict::Accept
     });
     let mut endpoint = endpoint.await.expect("a port");
     let address = endpoint.local_addr().expect("an address");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ccs_proto::message::NackCode;
-use ccs_proto::{Blocked, ConnectionError, SendError, ServerConfig, ServerEvent};
+use ccs_proto::{Blocked, ConnectionError, NotSent, ServerConfig, ServerEvent};
 use ccs_tests::pair::{Pair, client_config, message, upstream};
 
 const CONTROL: &str = "<message><data:gcm xmlns:data=\"google:mobile:data\">\
@@ -192,7 +192,7 @@ fn upstream_messages_that_a_drain_leaves_come_back() {
     pair.advance(seconds(60));
     assert!(matches!(
         pair.server.send(upstream("u-2")),
-        Err(SendError::Closed(_))
+        Err(NotSent::Closed(_))
     ));
     assert!(matches!(
         pair.server_events[..],

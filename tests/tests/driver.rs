@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use ccs_proto::driver::{
-    self, Client, Event, Incoming, Peer, PeerEvents, SendError, Transport, Verdict,
+    self, Client, Event, Incoming, LoginVerdict, Peer, PeerEvents, SendError, Transport,
 };
 use ccs_proto::message::{Downstream, Upstream};
 use ccs_proto::{
@@ -68,7 +68,7 @@ async fn pair<T: Transport + Unpin + 'static>(
     world.spawn(async move { ended.set(Some(client_driver.await)) });
     world.spawn(async move { drop(server_driver.await) });
     let (peer, events) = login
-        .decide(|_| async { Verdict::Accept })
+        .decide(|_| async { LoginVerdict::Accept })
         .await
         .expect("logged in");
     client.bound().await.expect("logged in");

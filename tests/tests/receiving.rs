@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ccs_proto::message::{Data, Receipt, Upstream};
-use ccs_proto::{AckError, ClientEvent, ConnectionId, Habit, SendError, ServerConfig, ServerEvent};
+use ccs_proto::{AckError, ClientEvent, ConnectionId, Habit, NotSent, ServerConfig, ServerEvent};
 use ccs_tests::pair::{Pair, client_config, receipt, upstream};
 
 fn server_sends(pair: &mut Pair, id: &str) {
@@ -77,7 +77,7 @@ fn a_dropped_token_keeps_its_place_in_the_senders_window() {
     pair.advance(Duration::from_secs(600));
     assert_eq!(pair.client.unacked(), 2);
     let refused = pair.server.send(upstream("u-3")).unwrap_err();
-    assert_eq!(refused, SendError::WindowFull(Box::new(upstream("u-3"))));
+    assert_eq!(refused, NotSent::WindowFull(Box::new(upstream("u-3"))));
 }
 
 fn with_upstream_window(window: usize) -> ServerConfig {
@@ -132,7 +132,7 @@ fn devices_that_chose_the_same_id_are_told_apart() {
     pair.server.send(Upstream::new("phone-1", "1")).unwrap();
     pair.server.send(Upstream::new("phone-2", "1")).unwrap();
     let again = pair.server.send(Upstream::new("phone-2", "1")).unwrap_err();
-    assert!(matches!(again, SendError::Duplicate(_)));
+    assert!(matches!(again, NotSent::Duplicate(_)));
     pair.drive();
     let second = pair.ack_tokens().pop().unwrap();
     pair.client.ack(second).unwrap();
@@ -233,10 +233,10 @@ fn receipts_wait_to_be_written_beyond_the_window_and_a_newer_one_is_refused_at_l
     let mut pair = Pair::bound_with(client_config(), with_upstream_window(1));
     pair.downwards.open = false;
     let send = |n: usize| pair.server.send_receipt(receipt(&format!("m-{n}")));
-    let results: Vec<Result<(), SendError<Receipt>>> = (0..1_100).map(send).collect();
+    let results: Vec<Result<(), NotSent<Receipt>>> = (0..1_100).map(send).collect();
     let taken = results.iter().take_while(|result| result.is_ok()).count();
     assert!((1_000..1_100).contains(&taken), "{taken}");
-    assert!(matches!(&results[taken], Err(SendError::WindowFull(_))));
+    assert!(matches!(&results[taken], Err(NotSent::WindowFull(_))));
     pair.downwards.open = true;
     pair.drive();
     let mut arrived = pair.ack_tokens().len();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 use ccs_tokio::proto::{ConnectionId, SenderId, Time};
 use ccs_tokio::{
-    ApiKey, Arrival, Config, Endpoint, Identity, PeerEvents, ServerConfig, Trust, Verdict,
+    ApiKey, Arrival, Config, Endpoint, Identity, LoginVerdict, PeerEvents, ServerConfig, Trust,
 };
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
@@ -97,8 +97,8 @@ impl Network {
             let known = login.key().matches(&ApiKey::from(KEY));
             async move {
                 match known {
-                    true => Verdict::Accept,
-                    false => Verdict::Reject,
+                    true => LoginVerdict::Accept,
+                    false => LoginVerdict::Reject,
                 }
             }
         })

@@ -16,7 +16,7 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
 
-use ccs_tokio::proto::driver::service::SendError;
+use ccs_tokio::ServiceError;
 use ccs_tokio::proto::session::{DeadLetter, DeadMessage, DeadReason, Received, SessionEvent};
 use ccs_tokio::{Downstream, Handling, Inbound, MessageId, Service, ServiceEvent};
 use clap::Args;
@@ -112,7 +112,7 @@ struct Submitted {
     /// The message's own, if it had one.
     id: Option<MessageId>,
     to: String,
-    result: Result<MessageId, SendError>,
+    result: Result<MessageId, ServiceError>,
 }
 
 impl Pipe {

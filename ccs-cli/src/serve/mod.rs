@@ -20,8 +20,8 @@ use std::time::Duration;
 use ccs_tokio::proto::hub::SenderLimits;
 use ccs_tokio::proto::{ConnectionId, Time, Tolerance};
 use ccs_tokio::{
-    AcceptError, Arrival, AuthRequest, ConnectionError, Endpoint, PeerEvents, ServerConfig,
-    ServerEvent, Tap, Verdict,
+    AcceptError, Arrival, AuthRequest, ConnectionError, Endpoint, LoginVerdict, PeerEvents,
+    ServerConfig, ServerEvent, Tap,
 };
 use tokio::io::{Stdin, stdin};
 use tokio::sync::mpsc;
@@ -126,15 +126,15 @@ fn decider(
         let inputs = inputs.clone();
         Box::pin(async move {
             let Some(refused) = refused else {
-                return Verdict::Accept;
+                return LoginVerdict::Accept;
             };
             let _ = inputs.send(Input::Report(refused)).await;
-            Verdict::Reject
+            LoginVerdict::Reject
         })
     }
 }
 
-type Deciding = std::pin::Pin<Box<dyn Future<Output = Verdict> + Send>>;
+type Deciding = std::pin::Pin<Box<dyn Future<Output = LoginVerdict> + Send>>;
 
 /// Something that came from a connection or a login.
 enum Input {

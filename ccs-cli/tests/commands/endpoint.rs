@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ccs_tokio::proto::StreamCondition;
 use ccs_tokio::proto::message::{NackCode, Receipt};
 use ccs_tokio::{
-    ApiKey, Arrival, Endpoint, Identity, MessageId, Peer, PeerEvents, RegistrationToken,
-    ServerConfig, ServerEvent, Upstream, Verdict,
+    ApiKey, Arrival, Endpoint, Identity, LoginVerdict, MessageId, Peer, PeerEvents,
+    RegistrationToken, ServerConfig, ServerEvent, Upstream,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::sync::mpsc;
@@ -107,9 +107,9 @@ pub async fn start(greeting: Greeting) -> Running {
         let known = login.sender().as_str() == SENDER && login.key().matches(&ApiKey::from(KEY));
         async move {
             if known {
-                Verdict::Accept
+                LoginVerdict::Accept
             } else {
-                Verdict::Reject
+                LoginVerdict::Reject
             }
         }
     };

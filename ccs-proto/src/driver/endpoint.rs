@@ -18,7 +18,7 @@ use super::lobby::{Guest, Lobby};
 use super::next_id;
 use super::run::Driver;
 use super::runtime::{Runtime, by};
-use super::server::{Peer, PeerEvents, Verdict, server_with};
+use super::server::{LoginVerdict, Peer, PeerEvents, server_with};
 use super::server_machine::ServerMachine;
 use crate::admission::{AdmissionConfig, TooManyFailures, TooManyHalfOpen};
 use crate::config::ServerConfig;
@@ -48,7 +48,7 @@ impl From<ServerConfig> for EndpointConfig {
     }
 }
 
-type Decision = Pin<Box<dyn Future<Output = Verdict> + Send>>;
+type Decision = Pin<Box<dyn Future<Output = LoginVerdict> + Send>>;
 type Decide = dyn Fn(&AuthRequest) -> Decision + Send + Sync;
 
 /// An endpoint: accepts connections of app servers over TLS and logs them in.
@@ -117,7 +117,7 @@ impl<R: Runtime> Endpoint<R> {
     ) -> io::Result<Self>
     where
         F: Fn(&AuthRequest) -> D + Send + Sync + 'static,
-        D: Future<Output = Verdict> + Send + 'static,
+        D: Future<Output = LoginVerdict> + Send + 'static,
     {
         let EndpointConfig {
             server,
@@ -245,7 +245,7 @@ impl<R: Runtime> Reception<R> {
             match blocked {
                 None => (self.decide)(request),
                 // In the same words as a wrong key.
-                Some(_) => Box::pin(ready(Verdict::Reject)),
+                Some(_) => Box::pin(ready(LoginVerdict::Reject)),
             }
         });
         let logged_in = beside(&mut driver, decided).await;

@@ -41,7 +41,7 @@ pub use incoming::{Event, Incoming, Message};
 pub use peers::{CarriedOut, Peers};
 pub use run::Driver;
 pub use runtime::{BACKLOG, Runtime};
-pub use server::{Login, Peer, PeerEvents, Verdict, server};
+pub use server::{Login, LoginVerdict, Peer, PeerEvents, server};
 pub use server_machine::ServerMachine;
 
 use crate::ledger::ConnectionId;

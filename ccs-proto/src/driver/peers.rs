@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::server::Peer;
 use crate::hub::{Command, Hub};
 use crate::ledger::ConnectionId;
-use crate::server::{SendError, Unconfirmed};
+use crate::server::{NotSent, Unconfirmed};
 use crate::time::Time;
 
 /// The connections of an endpoint whose messages go through a [`Hub`]. What is sent on one of them otherwise takes places
@@ -142,7 +142,7 @@ impl Peers {
                     hub.receipt_failed(&sender, connection, receipt);
                     return None;
                 };
-                if let Err(SendError::Closed(receipt) | SendError::WindowFull(receipt)) =
+                if let Err(NotSent::Closed(receipt) | NotSent::WindowFull(receipt)) =
                     peer.send_receipt(receipt)
                 {
                     hub.receipt_failed(&sender, connection, *receipt);

@@ -18,7 +18,7 @@ use crate::error::ConnectionError;
 use crate::ledger::ConnectionId;
 use crate::message::{MessageId, NackCode, Receipt, RegistrationToken, SenderId, Upstream};
 use crate::server::{
-    AnswerError, AnswerToken, AuthRequest, SendError, ServerConnection, ServerEvent, Unconfirmed,
+    AnswerError, AnswerToken, AuthRequest, NotSent, ServerConnection, ServerEvent, Unconfirmed,
 };
 use crate::xmpp::StreamCondition;
 
@@ -52,7 +52,7 @@ pub(super) fn server_with<T: Transport, R: Timer>(
 
 /// What an endpoint says to a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LoginVerdict {
     /// The app server may come in.
     Accept,
     /// It may not; it is told `not-authorized`, whatever the reason.
@@ -78,7 +78,7 @@ impl Login {
     ) -> Result<(Peer, PeerEvents), ConnectionError>
     where
         F: FnMut(&AuthRequest) -> D,
-        D: Future<Output = Verdict>,
+        D: Future<Output = LoginVerdict>,
     {
         loop {
             match self.events.next().await {
@@ -175,7 +175,7 @@ impl Peer {
     ///
     /// # Errors
     /// The message comes back when the connection takes none any more.
-    pub async fn send(&self, message: Upstream) -> Result<(), SendError<Upstream>> {
+    pub async fn send(&self, message: Upstream) -> Result<(), NotSent<Upstream>> {
         let mut waiting = Waiting {
             handle: &self.handle,
             ticket: None,
@@ -206,10 +206,10 @@ impl Peer {
     ///
     /// # Errors
     /// As for [`ServerConnection::send`].
-    pub fn try_send(&self, message: Upstream) -> Result<(), SendError<Upstream>> {
+    pub fn try_send(&self, message: Upstream) -> Result<(), NotSent<Upstream>> {
         self.handle.shared.act(|machine| {
             if machine.connection.is_open() && !machine.waiters.is_empty() {
-                return Err(SendError::WindowFull(Box::new(message)));
+                return Err(NotSent::WindowFull(Box::new(message)));
             }
             machine.connection.send(message)
         })
@@ -219,7 +219,7 @@ impl Peer {
     ///
     /// # Errors
     /// As there.
-    pub fn send_receipt(&self, receipt: Receipt) -> Result<(), SendError<Receipt>> {
+    pub fn send_receipt(&self, receipt: Receipt) -> Result<(), NotSent<Receipt>> {
         self.handle
             .shared
             .act(|machine| machine.connection.send_receipt(receipt))

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use bytes::BytesMut;
 
-use super::server::Verdict;
+use super::server::LoginVerdict;
 use super::shared::{Machine, Waking};
 use super::waiters::Waiters;
 use crate::error::ConnectionError;
@@ -16,7 +16,7 @@ use crate::xmpp::StreamCondition;
 /// What needs the clock, and so waits for the driver.
 #[derive(Debug)]
 pub(super) enum Ask {
-    Login(AuthRequest, Verdict),
+    Login(AuthRequest, LoginVerdict),
     Drain,
     End(StreamCondition, String),
     Close,
@@ -54,10 +54,10 @@ impl Machine for ServerMachine {
         while let Some(ask) = self.asked.pop_front() {
             match ask {
                 // The request is this connection's own, so neither gives it back.
-                Ask::Login(request, Verdict::Accept) => {
+                Ask::Login(request, LoginVerdict::Accept) => {
                     let _ = self.connection.accept(now, request);
                 }
-                Ask::Login(request, Verdict::Reject) => {
+                Ask::Login(request, LoginVerdict::Reject) => {
                     let _ = self.connection.reject(now, request);
                 }
                 Ask::Drain => self.connection.drain(now),

@@ -138,7 +138,7 @@ pub enum AnswerError {
 /// An upstream message could not be sent on this connection; it comes back.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum SendError<M: fmt::Debug> {
+pub enum NotSent<M: fmt::Debug> {
     /// As many messages as the window holds wait for an ack.
     #[error("the app server has not acked enough; wait for an ack")]
     WindowFull(Box<M>),

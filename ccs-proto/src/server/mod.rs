@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 pub use doubt::Unconfirmed;
-pub use event::{AnswerError, AnswerToken, AuthRequest, SendError, ServerEvent, ServerFinished};
+pub use event::{AnswerError, AnswerToken, AuthRequest, NotSent, ServerEvent, ServerFinished};
 pub use fingerprint::Fingerprint;
 
 use crate::config::ServerConfig;

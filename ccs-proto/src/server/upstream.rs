@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::{SendError, ServerConnection};
+use super::{NotSent, ServerConnection};
 use crate::habit::{Habit, Tolerance};
 use crate::ledger::Window;
 use crate::message::{MessageId, Receipt, RegistrationToken, Upstream, envelope};
@@ -293,18 +293,18 @@ impl ServerConnection {
     /// # Errors
     /// The message comes back when the window is full, when the same device's message of that id is under way, or when
     /// the connection takes no messages.
-    pub fn send(&mut self, message: Upstream) -> Result<(), SendError<Upstream>> {
+    pub fn send(&mut self, message: Upstream) -> Result<(), NotSent<Upstream>> {
         if !self.takes_messages() {
-            return Err(SendError::Closed(Box::new(message)));
+            return Err(NotSent::Closed(Box::new(message)));
         }
         if self.upstreams.messages.reserve().is_err() {
-            return Err(SendError::WindowFull(Box::new(message)));
+            return Err(NotSent::WindowFull(Box::new(message)));
         }
         let key = (message.message_id().clone(), message.from().clone());
         self.upstreams
             .messages
             .enqueue(key, message)
-            .map_err(|message| SendError::Duplicate(Box::new(message)))
+            .map_err(|message| NotSent::Duplicate(Box::new(message)))
     }
 
     /// Writes an upstream message that is in flight here once more, as no ack came for long. The first ack settles it, and
@@ -347,16 +347,16 @@ impl ServerConnection {
     ///
     /// # Errors
     /// As for [`send`](Self::send); the window is full only if a thousand receipts have not been written yet.
-    pub fn send_receipt(&mut self, receipt: Receipt) -> Result<(), SendError<Receipt>> {
+    pub fn send_receipt(&mut self, receipt: Receipt) -> Result<(), NotSent<Receipt>> {
         if !self.takes_messages() {
-            return Err(SendError::Closed(Box::new(receipt)));
+            return Err(NotSent::Closed(Box::new(receipt)));
         }
         let receipts = &mut self.upstreams.receipts;
         if receipts.reserve().is_err() {
-            return Err(SendError::WindowFull(Box::new(receipt)));
+            return Err(NotSent::WindowFull(Box::new(receipt)));
         }
         receipts
             .enqueue(receipt.message_id().clone(), receipt)
-            .map_err(|receipt| SendError::Duplicate(Box::new(receipt)))
+            .map_err(|receipt| NotSent::Duplicate(Box::new(receipt)))
     }
 }

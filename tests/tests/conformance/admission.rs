@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ccs_proto::driver::{AcceptError, ConnectError, Endpoint, EndpointConfig, Verdict, connect};
+use ccs_proto::driver::{
+    AcceptError, ConnectError, Endpoint, EndpointConfig, LoginVerdict, connect,
+};
 use ccs_proto::{ApiKey, ConnectionError, ServerConfig};
 use futures_util::future::join;
 
@@ -23,8 +25,8 @@ async fn asked<R: Run>(
     let endpoint = Endpoint::bind("127.0.0.1:0", LOCALHOST.1.clone(), config, move |login| {
         counted.fetch_add(1, Ordering::Relaxed);
         let verdict = match login.key().matches(&ApiKey::from(KEY)) {
-            true => Verdict::Accept,
-            false => Verdict::Reject,
+            true => LoginVerdict::Accept,
+            false => LoginVerdict::Reject,
         };
         async move { verdict }
     });

@@ -7,8 +7,8 @@ use std::pin::pin;
 use std::sync::Mutex;
 
 use ccs_proto::driver::{
-    Client, Config, ConnectError, Endpoint, Event, Incoming, Peer, PeerEvents, SendError, Verdict,
-    connect, connect_with,
+    Client, Config, ConnectError, Endpoint, Event, Incoming, LoginVerdict, Peer, PeerEvents,
+    SendError, connect, connect_with,
 };
 use ccs_proto::message::{Downstream, RegistrationToken};
 use ccs_proto::{ServerConfig, ServerEvent};
@@ -273,7 +273,7 @@ pub async fn a_driver_may_be_dropped_anywhere<R: Run, L: Link<R>>() {
         let endpoint = spawn::<R, _>(async move {
             let (login, driver) = login_over::<R, _>(ServerConfig::default(), far);
             let acks = async {
-                match login.decide(|_| async { Verdict::Accept }).await {
+                match login.decide(|_| async { LoginVerdict::Accept }).await {
                     Ok((peer, events)) => ack_all(peer, events).await,
                     Err(_) => 0,
                 }

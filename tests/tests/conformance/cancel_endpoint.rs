@@ -1,6 +1,6 @@
 //! Each future of the endpoint's side dropped at each point at which it waits.
 
-use ccs_proto::driver::{AcceptError, Arrival, Endpoint, Verdict, connect};
+use ccs_proto::driver::{AcceptError, Arrival, Endpoint, LoginVerdict, connect};
 use ccs_proto::{AuthRequest, ServerConfig, ServerEvent};
 use futures_util::future::join;
 
@@ -80,7 +80,7 @@ pub async fn a_login_may_be_dropped_anywhere<R: Run, L: Link<R>>() {
         spawn::<R, _>(driver).forget();
         let (login, driver) = login_over::<R, _>(ServerConfig::default(), far);
         spawn::<R, _>(driver).forget();
-        let deciding = login.decide(|_| async { Verdict::Accept });
+        let deciding = login.decide(|_| async { LoginVerdict::Accept });
         let Some(login) = cancel.of(deciding).await else {
             // It may have been the bind's answer that was under way.
             if client.bound().await.is_ok() {
@@ -144,7 +144,7 @@ pub async fn binding_may_be_dropped_anywhere<R: Run>() {
     at_each_await(async |cancel| {
         let identity = LOCALHOST.1.clone();
         let server = ServerConfig::default();
-        let accept = |_: &AuthRequest| async { Verdict::Accept };
+        let accept = |_: &AuthRequest| async { LoginVerdict::Accept };
         let binding = Endpoint::<R>::bind(&address, identity, server, accept);
         let Some(bound) = cancel.of(binding).await else {
             return false;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
-use ccs_proto::driver::service::{SendError, Service, ServiceEvent};
+use ccs_proto::driver::service::{Service, ServiceError, ServiceEvent};
 use ccs_proto::driver::{Client, Endpoint, Peer, PeerEvents};
 use ccs_proto::message::Upstream;
 use ccs_proto::session::{SessionEvent, Settlement};
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 async fn sends_dropped<R: Run, S, F>(send: S)
 where
     S: Fn(Service, usize) -> F,
-    F: Future<Output = Result<bool, SendError>>,
+    F: Future<Output = Result<bool, ServiceError>>,
 {
     let (service, mut inbound, _endpoint, peer, events) = started::<R>(|start| {
         start.connect.client.window = 1;
@@ -195,7 +195,10 @@ pub async fn a_shutdown_may_be_dropped_anywhere<R: Run>() {
             service.shutdown(PATIENCE).await;
         }
         let late = service.send(message(3)).await;
-        assert!(matches!(late, Err(SendError::ShuttingDown(_))), "{late:?}");
+        assert!(
+            matches!(late, Err(ServiceError::ShuttingDown(_))),
+            "{late:?}"
+        );
         assert_eq!(service.ended().await.len(), 0);
         let end = async {
             loop {
@@ -231,8 +234,8 @@ pub async fn a_driver_of_a_service_may_be_dropped_anywhere<R: Run>() {
         let (driven, (sent, left)) = join(cancel.of(driver), talk).await;
         match (&sent, &*left) {
             (Ok(_), []) => {}
-            (Err(SendError::ShuttingDown(back)), []) => assert_eq!(**back, message(1)),
-            (Err(SendError::Left { unknown, .. }), [left]) => assert_eq!(left.unknown, *unknown),
+            (Err(ServiceError::ShuttingDown(back)), []) => assert_eq!(**back, message(1)),
+            (Err(ServiceError::Left { unknown, .. }), [left]) => assert_eq!(left.unknown, *unknown),
             other => panic!("{other:?}"),
         }
         if driven.is_some() {

@@ -3,8 +3,8 @@
 use std::future::poll_fn;
 
 use ccs_proto::driver::{
-    AcceptError, Arrival, Client, Config, Endpoint, EndpointConfig, Incoming, Peer, PeerEvents,
-    Verdict, connect,
+    AcceptError, Arrival, Client, Config, Endpoint, EndpointConfig, Incoming, LoginVerdict, Peer,
+    PeerEvents, connect,
 };
 use ccs_proto::{ApiKey, ServerConfig};
 use ccs_tls::Trust;
@@ -23,8 +23,8 @@ pub async fn endpoint<R: Run>(config: ServerConfig) -> (Endpoint<R>, u16) {
     config.admission.failures_per_account.count = 10_000;
     let endpoint = Endpoint::bind("127.0.0.1:0", identity, config, |login| {
         let verdict = match login.key().matches(&ApiKey::from(KEY)) {
-            true => Verdict::Accept,
-            false => Verdict::Reject,
+            true => LoginVerdict::Accept,
+            false => LoginVerdict::Reject,
         };
         async move { verdict }
     });

@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ccs_proto::driver::{
-    self, Client, ClientMachine, Driver, Event, Incoming, Login, Message, Peer, PeerEvents,
-    SendError, ServerMachine, Transport, Verdict,
+    self, Client, ClientMachine, Driver, Event, Incoming, Login, LoginVerdict, Message, Peer,
+    PeerEvents, SendError, ServerMachine, Transport,
 };
 use ccs_proto::message::{Downstream, Upstream};
 use ccs_proto::{
@@ -72,7 +72,7 @@ pub async fn peer_over<R: Run, T: Transport + Send + Unpin + 'static>(
     let (login, driver) = login_over::<R, _>(config, transport);
     spawn::<R, _>(driver).forget();
     login
-        .decide(|_| async { Verdict::Accept })
+        .decide(|_| async { LoginVerdict::Accept })
         .await
         .expect("logged in")
 }

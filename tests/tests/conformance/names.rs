@@ -14,7 +14,7 @@ macro_rules! program {
             use $($path)::+ as ccs;
             use ccs::{
                 ApiKey, Arrival, Client, Config, ConnectError, Downstream, Driver, Endpoint, Event,
-                Identity, Incoming, ServerConfig, ServerEvent, Trust, Upstream, Verdict, connect,
+                Identity, Incoming, ServerConfig, ServerEvent, Trust, Upstream, LoginVerdict, connect,
                 connect_with,
             };
 
@@ -71,7 +71,7 @@ macro_rules! program {
                 let config = ServerConfig::default();
                 let mut endpoint: Endpoint = Endpoint::bind("127.0.0.1:0", identity, config, |login| {
                     let known = login.key().matches(&ApiKey::from(KEY));
-                    async move { if known { Verdict::Accept } else { Verdict::Reject } }
+                    async move { if known { LoginVerdict::Accept } else { LoginVerdict::Reject } }
                 })
                 .await
                 .expect("a port");

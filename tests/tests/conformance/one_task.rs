@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 
-use ccs_proto::driver::{SendError, Verdict};
+use ccs_proto::driver::{LoginVerdict, SendError};
 use ccs_proto::message::RegistrationToken;
 use ccs_proto::{ConnectionError, ServerConfig};
 use futures_util::future::{Either, join, join3, join5, select};
@@ -74,7 +74,7 @@ pub async fn an_endpoint_rests_while_nothing_happens<R: Run, L: Link<R>>() {
     (config.dead_after, config.close_timeout) = (Some(SHORT), SHORT);
     config.upstream_window = 1;
     let (login, driver) = login_over::<R, _>(config, far);
-    let login = login.decide(|_| async { Verdict::Accept });
+    let login = login.decide(|_| async { LoginVerdict::Accept });
     let (driver, login) = beside(driver, login).await;
     let (peer, mut events) = login.expect("logged in");
     peer.try_send(upstream(1)).expect("a place");
@@ -93,7 +93,7 @@ pub async fn an_endpoint_rests_while_nobody_logs_in<R: Run, L: Link<R>>() {
     let mut config = ServerConfig::default();
     (config.handshake_timeout, config.close_timeout) = (SHORT, SHORT);
     let (login, driver) = login_over::<R, _>(config, far);
-    let login = login.decide(|_| async { Verdict::Accept });
+    let login = login.decide(|_| async { LoginVerdict::Accept });
     let ((end, _), count) = polls(join(driver, login)).await;
     assert_eq!(end, Err(ConnectionError::HandshakeTimeout { after: SHORT }));
     assert!(count < ENOUGH, "{count} polls");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ccs_proto::driver::service::{
-    Handling, Inbound, Routes, SendError, Service, ServiceEvent, StartConfig,
+    Handling, Inbound, Routes, Service, ServiceError, ServiceEvent, StartConfig,
 };
 use ccs_proto::driver::{Client, Endpoint, Peer, PeerEvents};
 use ccs_proto::message::{Data, Downstream, NackCode, Upstream};
@@ -161,7 +161,7 @@ pub async fn a_refusal_for_a_while_is_tried_again_and_one_for_good_is_told<R: Ru
     };
     let (refused, ()) = join(sending, refusing).await;
     assert!(
-        matches!(refused, Err(SendError::Refused { .. })),
+        matches!(refused, Err(ServiceError::Refused { .. })),
         "{refused:?}"
     );
     let mut seen = Vec::new();
@@ -313,13 +313,16 @@ pub async fn a_shutdown_finishes_what_it_has_and_tells_what_is_left<R: Run>() {
         let (_, _held) = downstream(&mut events).await;
         let left = service.shutdown(Duration::from_millis(100)).await;
         let late = service.send(message(3)).await;
-        assert!(matches!(late, Err(SendError::ShuttingDown(_))), "{late:?}");
+        assert!(
+            matches!(late, Err(ServiceError::ShuttingDown(_))),
+            "{late:?}"
+        );
         left
     };
     let (answered, (unanswered, left)) = join(answered, join(unanswered, ending)).await;
     answered.expect("accepted");
     assert!(
-        matches!(&unanswered, Err(SendError::Left { unknown: true, .. })),
+        matches!(&unanswered, Err(ServiceError::Left { unknown: true, .. })),
         "{unanswered:?}"
     );
     assert_eq!(left.len(), 1);

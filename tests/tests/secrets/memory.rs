@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use ccs_proto::driver::{self, Transport, Verdict};
+use ccs_proto::driver::{self, LoginVerdict, Transport};
 use ccs_proto::{
     ApiKey, ClientConfig, ClientConnection, ConnectionError, ConnectionId, Nonce, ServerConfig,
     ServerConnection, Time, TransportSecurity,
@@ -152,7 +152,7 @@ fn log_in<R>(
     test: u8,
     masked: &[Vec<u8>; 4],
     step: usize,
-    verdict: Verdict,
+    verdict: LoginVerdict,
     then: impl FnOnce(Result<(), ConnectionError>) -> R,
 ) -> R {
     let clock = Clock::default();
@@ -194,7 +194,7 @@ fn after_the_login_only_the_applications_own_config_holds_the_key() {
     for (test, step) in [(1, 16 * 1024), (2, 7), (3, 1), (6, 60)] {
         let masked = masked(test);
         assert_eq!(count(&masked), [0; 4], "before, step {step}");
-        log_in(test, &masked, step, Verdict::Accept, |result| {
+        log_in(test, &masked, step, LoginVerdict::Accept, |result| {
             result.unwrap();
             assert_eq!(count(&masked), [1, 0, 0, 0], "logged in, step {step}");
         });
@@ -205,7 +205,7 @@ fn after_the_login_only_the_applications_own_config_holds_the_key() {
 #[test]
 fn a_refused_login_leaves_nothing_either() {
     let masked = masked(4);
-    log_in(4, &masked, 7, Verdict::Reject, |result| {
+    log_in(4, &masked, 7, LoginVerdict::Reject, |result| {
         let refused = matches!(result, Err(ConnectionError::LoginRefused { .. }));
         assert!(refused, "{result:?}");
     });

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ccs_tokio::proto::driver::service::SendError;
+use ccs_tokio::ServiceError;
 use ccs_tokio::proto::session::{
     Backoff, DeadLetter, DeadMessage, Received, Refused, SessionEvent, Verdict,
 };
@@ -114,10 +114,10 @@ async fn send(service: &Service, desk: &Desk, message: Downstream) -> Result<(),
     })
 }
 
-impl From<SendError> for NotAccepted {
-    fn from(error: SendError) -> Self {
+impl From<ServiceError> for NotAccepted {
+    fn from(error: ServiceError) -> Self {
         match error {
-            SendError::Refused {
+            ServiceError::Refused {
                 refused: Refused::Nack(nack),
                 ..
             } => Self::Refused(nack.code),

@@ -8,7 +8,7 @@ use crate::session::{DeadReason, Refused};
 /// Why the endpoint did not take a message over, or is not known to have.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum SendError {
+pub enum ServiceError {
     /// The message breaks a rule of the protocol; it was not sent.
     #[error(transparent)]
     Invalid(InvalidMessage),

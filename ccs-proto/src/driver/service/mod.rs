@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-pub use error::SendError;
+pub use error::ServiceError;
 pub use inbound::{Handling, Inbound, ServiceEvent};
 pub use orders::Sent;
 pub use routes::Routes;
@@ -131,8 +131,8 @@ impl Service {
     /// that comes as [`Settled`](crate::session::SessionEvent::Settled).
     ///
     /// # Errors
-    /// What was wrong with the message, what the endpoint had against it, or why it was given up; see [`SendError`].
-    pub async fn send(&self, message: Downstream) -> Result<Sent, SendError> {
+    /// What was wrong with the message, what the endpoint had against it, or why it was given up; see [`ServiceError`].
+    pub async fn send(&self, message: Downstream) -> Result<Sent, ServiceError> {
         self.order(Goal::Settled, message).await
     }
 
@@ -143,12 +143,12 @@ impl Service {
     ///
     /// # Errors
     /// Why it was not taken.
-    pub async fn submit(&self, message: Downstream) -> Result<MessageId, SendError> {
+    pub async fn submit(&self, message: Downstream) -> Result<MessageId, ServiceError> {
         let sent = self.order(Goal::Accepted, message).await?;
         Ok(sent.message_id)
     }
 
-    async fn order(&self, goal: Goal, message: Downstream) -> Result<Sent, SendError> {
+    async fn order(&self, goal: Goal, message: Downstream) -> Result<Sent, ServiceError> {
         let shared = &self.handle.shared;
         let number = shared.act(|machine| machine.orders.place(goal, message));
         let waiting = Waiting {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 
 use super::super::shared::remember;
-use super::error::SendError;
+use super::error::ServiceError;
 use crate::message::{Downstream, MessageId, RegistrationToken};
 use crate::session::{Session, Settlement, SubmitError};
 use crate::time::Time;
@@ -43,7 +43,7 @@ enum Stage {
     Under(MessageId),
     /// The session is done with it.
     Settled(Box<(MessageId, Settlement)>),
-    Done(Box<Result<Sent, SendError>>),
+    Done(Box<Result<Sent, ServiceError>>),
 }
 
 /// What is left of a message for which nobody waits any more.
@@ -72,7 +72,7 @@ impl Orders {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         let stage = if self.over {
-            let refused = SendError::ShuttingDown(Box::new(message));
+            let refused = ServiceError::ShuttingDown(Box::new(message));
             Stage::Done(Box::new(Err(refused)))
         } else {
             self.line.push_back(number);
@@ -91,7 +91,7 @@ impl Orders {
         &mut self,
         number: u64,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Sent, SendError>> {
+    ) -> Poll<Result<Sent, ServiceError>> {
         match self.orders.remove(&number) {
             Some(Order {
                 stage: Stage::Done(result),
@@ -155,9 +155,9 @@ impl Orders {
                     *message = Some(*back);
                     return;
                 }
-                Err(SubmitError::Duplicate(back)) => SendError::Duplicate(back),
-                Err(SubmitError::ShuttingDown(back)) => SendError::ShuttingDown(back),
-                Err(SubmitError::Invalid(invalid)) => SendError::Invalid(invalid),
+                Err(SubmitError::Duplicate(back)) => ServiceError::Duplicate(back),
+                Err(SubmitError::ShuttingDown(back)) => ServiceError::ShuttingDown(back),
+                Err(SubmitError::Invalid(invalid)) => ServiceError::Invalid(invalid),
             };
             self.finish(number, done(Err(refused)));
             self.line.pop_front();
@@ -185,7 +185,7 @@ impl Orders {
         let Some(number) = self.by_id.remove(id) else {
             return false;
         };
-        let error = SendError::NotStored(Box::new(message));
+        let error = ServiceError::NotStored(Box::new(message));
         self.finish(number, done(Err(error)));
         true
     }
@@ -211,9 +211,9 @@ impl Orders {
         for number in self.orders.keys().copied().collect::<Vec<_>>() {
             let error = match self.orders.get(&number).map(|order| &order.stage) {
                 Some(Stage::Wanted(Some(message))) => {
-                    SendError::ShuttingDown(Box::new(message.clone()))
+                    ServiceError::ShuttingDown(Box::new(message.clone()))
                 }
-                Some(Stage::Under(id)) => SendError::Left {
+                Some(Stage::Under(id)) => ServiceError::Left {
                     unknown: unknown(id),
                     message_id: id.clone(),
                 },
@@ -235,22 +235,22 @@ impl Orders {
     }
 }
 
-fn done(result: Result<Sent, SendError>) -> Stage {
+fn done(result: Result<Sent, ServiceError>) -> Stage {
     Stage::Done(Box::new(result))
 }
 
 /// An outcome as the sender hears it.
-fn result(message_id: MessageId, outcome: Settlement) -> Result<Sent, SendError> {
+fn result(message_id: MessageId, outcome: Settlement) -> Result<Sent, ServiceError> {
     match outcome {
         Settlement::Acked { canonical } => Ok(Sent {
             message_id,
             canonical,
         }),
-        Settlement::Refused(refused) => Err(SendError::Refused {
+        Settlement::Refused(refused) => Err(ServiceError::Refused {
             message_id,
             refused,
         }),
-        Settlement::Expired => Err(SendError::Expired(message_id)),
-        Settlement::Dead(reason) => Err(SendError::Dead { message_id, reason }),
+        Settlement::Expired => Err(ServiceError::Expired(message_id)),
+        Settlement::Dead(reason) => Err(ServiceError::Dead { message_id, reason }),
     }
 }

@@ -1,7 +1,7 @@
 //! Carries out what the hub asks for.
 
 use ccs_proto::hub::Command;
-use ccs_proto::{ConnectionId, SendError, ServerConnection, Unconfirmed};
+use ccs_proto::{ConnectionId, NotSent, ServerConnection, Unconfirmed};
 
 use super::{Endpoint, Heard};
 use crate::sim::faults::Point;
@@ -62,7 +62,7 @@ impl Endpoint {
                 let sender = self.logins.get(&connection);
                 self.post.sent(connection, sender, &message);
                 let sent = self.server(connection).map(|server| server.send(message));
-                let full = matches!(sent, Some(Err(SendError::WindowFull(_))));
+                let full = matches!(sent, Some(Err(NotSent::WindowFull(_))));
                 stage.findings.check(!full, Rule::Window, || {
                     format!("the hub sends more on {connection:?} than its window")
                 });
@@ -86,7 +86,7 @@ impl Endpoint {
                 let failed = match self.server(connection) {
                     None => Some(receipt),
                     Some(server) => match server.send_receipt(receipt) {
-                        Err(SendError::Closed(receipt) | SendError::WindowFull(receipt)) => {
+                        Err(NotSent::Closed(receipt) | NotSent::WindowFull(receipt)) => {
                             Some(*receipt)
                         }
                         _ => None,

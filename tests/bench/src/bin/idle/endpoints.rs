@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ccs_bench::loopback::child::Setup;
 use ccs_bench::loopback::login;
 use ccs_bench::loopback::program::{Program, on_tokio};
-use ccs_tokio::{Arrival, ServerConfig, Verdict};
+use ccs_tokio::{Arrival, ServerConfig, LoginVerdict};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -51,7 +51,7 @@ async fn raw(setup: Setup) {
 }
 
 async fn ccs(setup: Setup) {
-    let accept = |_: &ccs_tokio::AuthRequest| async { Verdict::Accept };
+    let accept = |_: &ccs_tokio::AuthRequest| async { LoginVerdict::Accept };
     let identity = setup.certificate.identity();
     let config = ServerConfig::default();
     let endpoint = ccs_tokio::Endpoint::bind("127.0.0.1:0", identity, config, accept).await;

@@ -2,7 +2,7 @@
 
 use ccs_bench::loopback::Direction;
 use ccs_bench::loopback::child::Setup;
-use ccs_tokio::{Arrival, Endpoint, Peer, PeerEvents, ServerConfig, ServerEvent, Verdict};
+use ccs_tokio::{Arrival, Endpoint, Peer, PeerEvents, ServerConfig, ServerEvent, LoginVerdict};
 
 use super::Devices;
 
@@ -25,8 +25,8 @@ pub async fn bind(setup: &Setup) -> Endpoint {
         let known = request.key().matches(&"KEY".into());
         async move {
             match known {
-                true => Verdict::Accept,
-                false => Verdict::Reject,
+                true => LoginVerdict::Accept,
+                false => LoginVerdict::Reject,
             }
         }
     };
