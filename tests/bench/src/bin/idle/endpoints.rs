@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ccs_bench::loopback::child::Setup;
 use ccs_bench::loopback::login;
 use ccs_bench::loopback::program::{Program, on_tokio};
-use ccs_tokio::{Arrival, ServerConfig, LoginVerdict};
+use ccs_tokio::{Arrival, LoginVerdict, ServerConfig};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;

@@ -2,7 +2,7 @@
 
 use ccs_bench::loopback::Direction;
 use ccs_bench::loopback::child::Setup;
-use ccs_tokio::{Arrival, Endpoint, Peer, PeerEvents, ServerConfig, ServerEvent, LoginVerdict};
+use ccs_tokio::{Arrival, Endpoint, LoginVerdict, Peer, PeerEvents, ServerConfig, ServerEvent};
 
 use super::Devices;
 
