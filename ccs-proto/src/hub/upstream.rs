@@ -43,8 +43,8 @@ impl Entry {
 const SOON: Duration = Duration::from_millis(1);
 
 impl Hub {
-    /// Takes what a device sent, for this sender, which should be one that can log in: it is remembered. It is accepted with [`Accepted`](HubEvent::Accepted); one with no time to
-    /// live goes to a connection now or never.
+    /// Takes what a device sent, for this sender, which should be one that can log in: it is remembered. It is accepted with
+    /// [`Accepted`](HubEvent::Accepted); one with no time to live goes to a connection now or never.
     ///
     /// # Errors
     /// The message comes back when too many wait, or when the same device's message of that id does.
