@@ -48,20 +48,23 @@ pub fn find_illegal(text: &str) -> Option<usize> {
         None
     };
     looked_at(bytes.len());
-    // U+FFFE and U+FFFF are the only others that a `str` can hold, and both begin with this byte.
-    let noncharacter = memchr_iter(0xef, bytes).find(|&at| is_noncharacter(bytes, at));
+    let noncharacter = memchr_iter(NONCHARACTER, bytes).find(|&at| is_noncharacter(bytes, at));
     match (control, noncharacter) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
 }
 
+/// What U+FFFE and U+FFFF begin with, and much that is harmless. Beside control bytes these two are all that XML forbids and a
+/// `str` can hold.
+pub const NONCHARACTER: u8 = 0xef;
+
 /// Whether U+FFFE or U+FFFF stands at this place of UTF-8 text.
 #[must_use]
 pub fn is_noncharacter(bytes: &[u8], at: usize) -> bool {
     matches!(
         bytes.get(at..).and_then(|rest| rest.first_chunk()),
-        Some([0xef, 0xbf, 0xbe | 0xbf])
+        Some([NONCHARACTER, 0xbf, 0xbe | 0xbf])
     )
 }
 

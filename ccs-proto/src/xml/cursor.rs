@@ -9,7 +9,7 @@ use super::XmlError::{self, NotWellFormed, Restricted};
 use super::chars::is_white_space;
 use super::reader::{Reader, TEXT};
 use super::tag::{self, Ns, Tag, at_most};
-use super::unescape::{self, Run};
+use super::unescape::{self, Changes, Run};
 use super::work::looked_at;
 
 /// Goes through one element from its start tag to its end tag.
@@ -82,14 +82,16 @@ impl<'r, 'a> Cursor<'r, 'a> {
             Ok(match raw {
                 None => None,
                 Some(Raw::Start(tag)) => Some(Item::Start(tag)),
-                Some(Raw::Text(run, raw)) => Some(Item::Text(if run.changes(raw.as_bytes()) {
-                    let mut copy = Vec::with_capacity(raw.len());
-                    run.push(raw.as_bytes(), &mut copy)?;
-                    Cow::Owned(unescape::string(copy)?)
-                } else {
-                    run.check(raw.as_bytes())?;
-                    Cow::Borrowed(raw)
-                })),
+                Some(Raw::Text(run, raw)) => {
+                    Some(Item::Text(match run.changes(raw.as_bytes())? {
+                        Changes::None => Cow::Borrowed(raw),
+                        changes => {
+                            let mut copy = Vec::with_capacity(raw.len());
+                            run.push(raw.as_bytes(), changes, &mut copy)?;
+                            Cow::Owned(unescape::string(copy)?)
+                        }
+                    }))
+                }
                 Some(Raw::End) => Some(Item::End),
             })
         });
@@ -120,9 +122,8 @@ impl<'r, 'a> Cursor<'r, 'a> {
             match self.advance()? {
                 Some(Raw::Start(_)) => self.skip()?,
                 Some(Raw::Text(run, raw)) => {
-                    let raw_bytes = raw.as_bytes();
-                    if only.is_empty() && copy.is_empty() && !run.changes(raw_bytes) {
-                        run.check(raw_bytes)?;
+                    let changes = run.changes(raw.as_bytes())?;
+                    if only.is_empty() && copy.is_empty() && changes == Changes::None {
                         only = raw;
                         continue;
                     }
@@ -130,7 +131,7 @@ impl<'r, 'a> Cursor<'r, 'a> {
                         copy.reserve_exact(only.len().saturating_add(room));
                         copy.extend_from_slice(only.as_bytes());
                     }
-                    run.push(raw_bytes, &mut copy)?;
+                    run.push(raw.as_bytes(), changes, &mut copy)?;
                 }
                 Some(Raw::End) | None if copy.is_empty() => return Ok(Cow::Borrowed(only)),
                 Some(Raw::End) | None => return unescape::string(copy).map(Cow::Owned),

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::num::IntErrorKind;
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2_iter, memchr3_iter};
 
 use super::XmlError::{self, NotWellFormed, Restricted};
-use super::chars::{is_ncname, is_xml_char};
+use super::chars::{NONCHARACTER, is_ncname, is_noncharacter, is_xml_char};
 use super::work::looked_at;
 
 /// How a run of character data is written.
@@ -18,13 +18,47 @@ pub enum Run {
     Cdata,
 }
 
+/// What has to be changed of a run for what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changes {
+    None,
+    References,
+    /// Line ends, and maybe references.
+    LineEnds,
+}
+
 impl Run {
-    /// What is meant by `raw`: itself, if nothing has to be changed, or else a copy in `memory`, in place of what was there.
+    /// What has to be changed of `raw`. Refuses what may not be written in it, and the characters beyond ASCII that XML forbids;
+    /// no reference gives one either.
     ///
     /// UTF-8 is not looked at. Since only whole characters are put in, what is meant is UTF-8 if and only if `raw` is.
+    pub fn changes(self, raw: &[u8]) -> Result<Changes, XmlError> {
+        looked_at(raw.len());
+        let mut changes = Changes::None;
+        // All that is rare at once.
+        for at in memchr3_iter(b'\r', b'>', NONCHARACTER, raw) {
+            if raw.get(at) == Some(&b'\r') {
+                changes = Changes::LineEnds;
+            } else if is_noncharacter(raw, at) {
+                return Err(NotWellFormed("a character that XML forbids"));
+            } else if self.is_text() && ends_cdata(raw, at) {
+                return Err(NotWellFormed("`]]>` in text"));
+            }
+        }
+        if changes == Changes::None && self.is_text() {
+            let reference = memchr(b'&', raw);
+            looked_at(reference.unwrap_or(raw.len()));
+            if reference.is_some() {
+                changes = Changes::References;
+            }
+        }
+        Ok(changes)
+    }
+
+    /// What is meant by `raw`: itself, if nothing has to be changed, or else a copy in `memory`, in place of what was there.
     pub fn read<'t>(self, raw: &'t [u8], memory: &'t mut Vec<u8>) -> Result<&'t [u8], XmlError> {
-        if !self.changes(raw) {
-            self.check(raw)?;
+        let changes = self.changes(raw)?;
+        if changes == Changes::None {
             return Ok(raw);
         }
         memory.clear();
@@ -33,68 +67,53 @@ impl Run {
             *memory = Vec::new();
             memory.reserve_exact(raw.len());
         }
-        self.push(raw, memory)?;
+        self.push(raw, changes, memory)?;
         Ok(memory)
     }
 
-    /// Whether what is meant differs from what is written.
-    pub fn changes(self, raw: &[u8]) -> bool {
-        let change = memchr2(self.ampersand(), b'\r', raw);
-        looked_at(change.unwrap_or(raw.len()));
-        change.is_some()
-    }
-
     /// Appends what is meant, which is never longer than what is written.
-    pub fn push(self, raw: &[u8], out: &mut Vec<u8>) -> Result<(), XmlError> {
-        self.check(raw)?;
+    pub fn push(self, raw: &[u8], changes: Changes, out: &mut Vec<u8>) -> Result<(), XmlError> {
         looked_at(raw.len());
-        let mut rest = self.push_plain(raw, out);
-        while let Some(&change) = rest.first() {
-            rest = if change == b'\r' {
-                out.push(b'\n');
-                let after = rest.strip_prefix(b"\r\n");
-                after.or_else(|| rest.get(1..)).unwrap_or_default()
-            } else {
-                reference(rest, out)?
-            };
-            // Where one quote of a JSON text is a reference all are, and the next is near.
-            if let (Self::Text, [.., b'"']) = (self, &**out)
-                && let Some(after) = push_nearby(rest, out)
-            {
-                rest = after;
-            } else {
-                rest = self.push_plain(rest, out);
+        match changes {
+            Changes::None => {
+                out.extend_from_slice(raw);
+                Ok(())
             }
-        }
-        Ok(())
-    }
-
-    /// Appends what comes before the first change, and gives what is left.
-    fn push_plain<'t>(self, raw: &'t [u8], out: &mut Vec<u8>) -> &'t [u8] {
-        let plain = memchr2(self.ampersand(), b'\r', raw);
-        let (plain, rest) = raw.split_at(plain.unwrap_or(raw.len()));
-        out.extend_from_slice(plain);
-        rest
-    }
-
-    /// What begins a reference here; where there is none, the other change.
-    const fn ampersand(self) -> u8 {
-        match self {
-            Self::Text => b'&',
-            Self::Cdata => b'\r',
+            Changes::References => change_at(memchr_iter(b'&', raw), raw, out),
+            Changes::LineEnds if self.is_text() => {
+                change_at(memchr2_iter(b'&', b'\r', raw), raw, out)
+            }
+            Changes::LineEnds => change_at(memchr_iter(b'\r', raw), raw, out),
         }
     }
 
-    /// Refuses what may not be written so.
-    pub fn check(self, raw: &[u8]) -> Result<(), XmlError> {
-        let Self::Text = self else { return Ok(()) };
-        looked_at(raw.len());
-        let ends_cdata = |at| raw.get(..at).is_some_and(|before| before.ends_with(b"]]"));
-        if memchr_iter(b'>', raw).any(ends_cdata) {
-            return Err(NotWellFormed("`]]>` in text"));
-        }
-        Ok(())
+    const fn is_text(self) -> bool {
+        matches!(self, Self::Text)
     }
+}
+
+fn ends_cdata(raw: &[u8], at: usize) -> bool {
+    raw.get(..=at).is_some_and(|text| text.ends_with(b"]]>"))
+}
+
+// A reference holds neither `&` nor a line end, so where the next change is does not depend on how long this one is: the
+// processor need not wait for that.
+fn change_at(
+    places: impl Iterator<Item = usize>,
+    raw: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), XmlError> {
+    let mut from = 0;
+    for at in places {
+        out.extend_from_slice(raw.get(from..at).unwrap_or_default());
+        let length = match raw.get(at..).unwrap_or_default() {
+            text @ [b'\r', ..] => line_end(text, out),
+            text => reference(text, out)?,
+        };
+        from = at.saturating_add(length);
+    }
+    out.extend_from_slice(raw.get(from..).unwrap_or_default());
+    Ok(())
 }
 
 /// The value of an attribute. White space that was not written as a reference becomes a space.
@@ -113,13 +132,14 @@ pub fn attribute(raw: &str) -> Result<Cow<'_, str>, XmlError> {
         .and_then(|at| rest.split_at_checked(at))
     {
         out.extend_from_slice(plain);
-        rest = if change.starts_with(b"&") {
-            reference(change, &mut out)?
-        } else {
-            out.push(b' ');
-            let after = change.strip_prefix(b"\r\n");
-            after.or_else(|| change.get(1..)).unwrap_or_default()
+        let length = match change {
+            [b'&', ..] => reference(change, &mut out)?,
+            _ => {
+                out.push(b' ');
+                if change.starts_with(b"\r\n") { 2 } else { 1 }
+            }
         };
+        rest = change.get(length..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
     string(out).map(Cow::Owned)
@@ -130,51 +150,109 @@ pub fn string(text: Vec<u8>) -> Result<String, XmlError> {
     String::from_utf8(text).map_err(|_| XmlError::UnsupportedEncoding)
 }
 
-// The same as `push_plain` where a change is among the next eight bytes. So few are copied before it is known how many of them
-// are plain: calls that are made for long texts cost more.
-#[inline(always)]
-fn push_nearby<'t>(raw: &'t [u8], out: &mut Vec<u8>) -> Option<&'t [u8]> {
-    const fn all(byte: u8) -> u64 {
-        u64::from_le_bytes([byte; 8])
-    }
-    // The top bit of the first zero byte is the lowest one set.
-    let zeros = |word: u64| word.wrapping_sub(all(1)) & !word & all(0x80);
-    let next = raw.first_chunk()?;
-    let word = u64::from_le_bytes(*next);
-    let found = zeros(word ^ all(b'&')) | zeros(word ^ all(b'\r'));
-    if found == 0 {
-        return None;
-    }
-    let plain = found.trailing_zeros() as usize / 8;
-    let before = out.len();
-    out.extend_from_slice(next);
-    out.truncate(before.saturating_add(plain));
-    raw.get(plain..)
+// A line end, however it is written, is a line feed. Gives the bytes that it takes.
+fn line_end(text: &[u8], out: &mut Vec<u8>) -> usize {
+    out.push(b'\n');
+    if text.starts_with(b"\r\n") { 2 } else { 1 }
 }
 
-// Takes one reference, which the text begins with.
+// Reads the one reference that the text begins with, and gives the bytes that it takes.
 #[inline(always)]
-fn reference<'t>(text: &'t [u8], out: &mut Vec<u8>) -> Result<&'t [u8], XmlError> {
-    let (character, length) = match text {
-        [b'&', b'q', b'u', b'o', b't', b';', ..] => (b'"', 6),
-        [b'&', b'a', b'm', b'p', b';', ..] => (b'&', 5),
-        [b'&', b'l', b't', b';', ..] => (b'<', 4),
-        [b'&', b'g', b't', b';', ..] => (b'>', 4),
-        [b'&', b'a', b'p', b'o', b's', b';', ..] => (b'\'', 6),
-        _ => return other_reference(text, out),
+fn reference(text: &[u8], out: &mut Vec<u8>) -> Result<usize, XmlError> {
+    let start = match text.first_chunk() {
+        Some(start) => *start,
+        None => padded(text),
     };
-    out.push(character);
-    Ok(text.get(length..).unwrap_or_default())
+    match Entity::of(&start) {
+        Some(entity) => {
+            out.push(entity.character);
+            Ok(entity.length)
+        }
+        None => other_reference(text, out),
+    }
 }
 
 #[cold]
-fn other_reference<'t>(text: &'t [u8], out: &mut Vec<u8>) -> Result<&'t [u8], XmlError> {
+fn padded(text: &[u8]) -> [u8; 8] {
+    let mut start = [0; 8];
+    start
+        .iter_mut()
+        .zip(text)
+        .for_each(|(to, from)| *to = *from);
+    start
+}
+
+/// One of the five that XML has by itself. Which comes next nobody can guess, not the processor either, so it is looked up
+/// instead of being compared with one after the other.
+#[derive(Clone, Copy)]
+struct Entity {
+    /// `&name;` as a little-endian number; what `mask` leaves out is not looked at.
+    written: u64,
+    mask: u64,
+    length: usize,
+    character: u8,
+}
+
+/// What a place of [`ENTITIES`] holds where none of them belongs: matches nothing.
+const NO_ENTITY: Entity = Entity {
+    written: 1,
+    mask: 0,
+    length: 0,
+    character: 0,
+};
+
+const PLACES: usize = 16;
+
+/// Each at its [`Entity::place`].
+#[allow(clippy::indexing_slicing, reason = "checked when it is compiled")]
+static ENTITIES: [Entity; PLACES] = {
+    let mut entities = [NO_ENTITY; PLACES];
+    let mut all: &[Entity] = &[
+        Entity::new(b"&quot;\0\0", b'"'),
+        Entity::new(b"&apos;\0\0", b'\''),
+        Entity::new(b"&amp;\0\0\0", b'&'),
+        Entity::new(b"&lt;\0\0\0\0", b'<'),
+        Entity::new(b"&gt;\0\0\0\0", b'>'),
+    ];
+    while let Some((entity, rest)) = all.split_first() {
+        entities[Entity::place(&entity.written.to_le_bytes())] = *entity;
+        all = rest;
+    }
+    entities
+};
+
+impl Entity {
+    const fn new(written: &[u8; 8], character: u8) -> Self {
+        let written = u64::from_le_bytes(*written);
+        let unused = written.leading_zeros() / 8;
+        Self {
+            written,
+            mask: u64::MAX >> unused.saturating_mul(8),
+            length: 8_usize.saturating_sub(unused as usize),
+            character,
+        }
+    }
+
+    /// The two letters after the `&` tell them apart.
+    const fn place(start: &[u8; 8]) -> usize {
+        (start[1] ^ start[2]) as usize % PLACES
+    }
+
+    /// The one that a text begins with.
+    #[inline(always)]
+    fn of(start: &[u8; 8]) -> Option<&'static Self> {
+        let entity = ENTITIES.get(Self::place(start))?;
+        let written = u64::from_le_bytes(*start) & entity.mask;
+        (written == entity.written).then_some(entity)
+    }
+}
+
+#[cold]
+fn other_reference(text: &[u8], out: &mut Vec<u8>) -> Result<usize, XmlError> {
     const BARE: XmlError = NotWellFormed("`&` that begins no reference");
     const FORBIDDEN: XmlError = NotWellFormed("a reference to a character that XML forbids");
-    let (name, rest) = memchr(b';', text)
-        .and_then(|end| text.split_at_checked(end))
-        .ok_or(BARE)?;
-    let name = name.strip_prefix(b"&").ok_or(BARE)?;
+    let end = memchr(b';', text).ok_or(BARE)?;
+    let name = text.get(1..end).ok_or(BARE)?;
     let name = std::str::from_utf8(name).map_err(|_| BARE)?;
     let (digits, radix) = match name.strip_prefix('#') {
         Some(number) => match number.strip_prefix('x') {
@@ -198,5 +276,5 @@ fn other_reference<'t>(text: &'t [u8], out: &mut Vec<u8>) -> Result<&'t [u8], Xm
         .filter(|&character| is_xml_char(character))
         .ok_or(FORBIDDEN)?;
     out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-    Ok(rest.get(1..).unwrap_or_default())
+    Ok(end.saturating_add(1))
 }
