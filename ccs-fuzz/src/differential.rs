@@ -75,7 +75,7 @@ impl Accepted {
         let mut name = Vec::new();
         let mut end = 0;
         let mut closed = false;
-        while let Ok(Some(frame)) = framer.next(&mut rest, reader.wrapping()) {
+        while let Ok(Some(frame)) = framer.next(&mut rest) {
             match frame {
                 Frame::StreamOpen(tag) => {
                     events.push(Event::Start(Start::of(&reader.open(tag).ok()?)));

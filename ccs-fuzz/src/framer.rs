@@ -106,7 +106,11 @@ impl Reading {
         loop {
             let before = input.len();
             let looked_at = bytes_looked_at();
-            let frame = self.framer.next(&mut input, self.reader.wrapping());
+            let tags = self.reader.wrapping();
+            let frame = match self.framer.next_known(&mut input, tags) {
+                Some((element, _)) => Ok(Some(Frame::Element(element))),
+                None => self.framer.next(&mut input),
+            };
             self.looked_at += bytes_looked_at() - looked_at;
             let frame = match frame {
                 Ok(Some(frame)) => frame,

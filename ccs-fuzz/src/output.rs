@@ -40,7 +40,7 @@ impl Output {
             self.framer.restart();
         }
         loop {
-            let frame = match self.framer.next(&mut rest, self.reader.wrapping()) {
+            let frame = match self.framer.next(&mut rest) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(error) => panic!("wrote {shown}: {error}"),

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use ccs_proto::XmlLimits;
-use ccs_proto::internals::{Frame, Framer, Reader, Wrapping, push_attribute, push_text};
+use ccs_proto::internals::{Frame, Framer, Reader, push_attribute, push_text};
 
 use crate::events::{Event, Start, namespace, walk};
 use crate::foreign::{by_roxmltree, by_rxml};
@@ -42,11 +42,11 @@ pub fn run(case: &[u8]) {
     let mut framer = Framer::new(limits);
     let header = b"<s>";
     assert_eq!(
-        framer.next(&mut &header[..], &Wrapping::default()),
+        framer.next(&mut &header[..]),
         Ok(Some(Frame::StreamOpen(header)))
     );
     assert_eq!(
-        framer.next(&mut &written[..], &Wrapping::default()),
+        framer.next(&mut &written[..]),
         Ok(Some(Frame::Element(&written))),
         "{shown}"
     );

@@ -12,7 +12,7 @@ fn ours(document: &str) -> bool {
     let (mut framer, mut reader) = (Framer::new(limits), Reader::new(limits));
     let mut rest = document.as_bytes();
     loop {
-        let taken = match framer.next(&mut rest, reader.wrapping()) {
+        let taken = match framer.next(&mut rest) {
             Ok(Some(Frame::StreamOpen(tag))) => reader.open(tag).is_ok(),
             Ok(Some(Frame::Element(element))) => match reader.element(element) {
                 Ok(mut cursor) => cursor.next().is_ok() && cursor.skip().is_ok(),

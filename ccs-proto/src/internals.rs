@@ -6,4 +6,4 @@ pub use crate::xml::XmlError;
 pub use crate::xml::framer::{Frame, Framer};
 pub use crate::xml::work::bytes_looked_at;
 pub use crate::xml::writer::{push_attribute, push_text};
-pub use crate::xml::{Cursor, Item, Ns, Reader, Tag, Wrapping};
+pub use crate::xml::{Cursor, Item, Ns, Reader, Tag};

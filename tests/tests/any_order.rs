@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ccs_proto::internals::{Frame, Framer, Reader, Wrapping};
+use ccs_proto::internals::{Frame, Framer, Reader};
 use ccs_proto::message::NackCode;
 use ccs_proto::{AckToken, AnswerToken, ClientEvent, ServerConfig, ServerEvent, XmlLimits};
 use ccs_tests::pair::{Pair, client_config, message, receipt, upstream};
@@ -34,10 +34,7 @@ fn assert_legal(stream: &[u8]) {
             // After the login each role opens its stream anew.
             framer.restart();
         }
-        match framer
-            .next(&mut input, &Wrapping::default())
-            .expect("well-formed")
-        {
+        match framer.next(&mut input).expect("well-formed") {
             None => break,
             Some(Frame::StreamOpen(header)) => drop(reader.open(header).expect("a legal header")),
             Some(Frame::Element(element)) => {

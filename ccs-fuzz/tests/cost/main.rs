@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use allocation_counter::{AllocationInfo, measure};
 use bytes::BytesMut;
-use ccs_proto::internals::{Frame, Framer, Reader, Wrapping, bytes_looked_at};
+use ccs_proto::internals::{Frame, Framer, Reader, bytes_looked_at};
 use ccs_proto::{
     ClientConnection, ConnectionId, Nonce, ServerConfig, ServerConnection, ServerEvent, Time,
     TransportSecurity, XmlLimits,
@@ -102,7 +102,7 @@ fn the_framer_looks_at_no_byte_more_than_four_times() {
             let before = bytes_looked_at();
             let mut framer = Framer::new(XmlLimits::default());
             each_read(&[HEADER, &input].concat(), read, |mut piece| {
-                while let Ok(Some(_)) = framer.next(&mut piece, &Wrapping::default()) {}
+                while let Ok(Some(_)) = framer.next(&mut piece) {}
             });
             let looked_at = bytes_looked_at() - before;
             assert!(
@@ -195,7 +195,7 @@ fn parse_within(limits: XmlLimits, input: &[u8], size: usize) {
     let mut failed = false;
     let mut take = |mut piece: &[u8]| {
         while !failed {
-            match framer.next(&mut piece, reader.wrapping()) {
+            match framer.next(&mut piece) {
                 Ok(Some(Frame::StreamOpen(tag))) => failed |= reader.open(tag).is_err(),
                 Ok(Some(Frame::Element(element))) => failed |= !read_through(&mut reader, element),
                 Ok(Some(_)) => {}

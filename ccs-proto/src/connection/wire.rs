@@ -131,16 +131,22 @@ impl Wire {
     /// The next thing in `input`, which is advanced past it. `None` when the input is used up.
     pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<Received>, ConnectionError> {
         loop {
-            let frame = match self.framer.next(input, self.reader.wrapping()) {
-                Ok(Some(frame)) => frame,
-                Ok(None) => {
-                    // Between reads most connections idle.
-                    self.reader.release();
-                    let since = self.stanza_since.unwrap_or(self.now);
-                    self.stanza_since = self.framer.is_mid_element().then_some(since);
-                    return Ok(None);
-                }
-                Err(error) => return Err(ConnectionError::xml(&error, self.ill_formed.clone())),
+            let known = self.framer.next_known(input, self.reader.wrapping());
+            let frame = match known {
+                Some((element, _)) => Frame::Element(element),
+                None => match self.framer.next(input) {
+                    Ok(Some(frame)) => frame,
+                    Ok(None) => {
+                        // Between reads most connections idle.
+                        self.reader.release();
+                        let since = self.stanza_since.unwrap_or(self.now);
+                        self.stanza_since = self.framer.is_mid_element().then_some(since);
+                        return Ok(None);
+                    }
+                    Err(error) => {
+                        return Err(ConnectionError::xml(&error, self.ill_formed.clone()));
+                    }
+                },
             };
             self.stanza_since = None;
             match frame {
@@ -184,7 +190,10 @@ impl Wire {
                     }
                 }
                 Frame::Element(element) => {
-                    let read = xmpp::read(reader, element);
+                    let read = match known {
+                        Some((_, known)) => xmpp::read_known(reader, known),
+                        None => xmpp::read(reader, element),
+                    };
                     match &read {
                         Ok(Stanza::Auth(auth)) => show(auth.redacted().as_bytes()),
                         Ok(_) if self.tap.is_some() && (self.hides_input || is_login(element)) => {

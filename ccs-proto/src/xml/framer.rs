@@ -3,12 +3,12 @@
 use memchr::memchr;
 
 use super::XmlError::{self, NotWellFormed, TooLarge};
-use super::chars::{has_control, is_white_space};
+use super::chars::is_white_space;
 use super::held::Held;
 use super::scanner::{Place, Scanner, Unit};
 use super::stray::{take_run, take_stray};
 use super::work::looked_at;
-use super::wrapping::Wrapping;
+use super::wrapping::{Known, Wrapping};
 use super::{XmlLimits, declaration};
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -99,18 +99,41 @@ impl Framer {
         self.phase = Phase::start(true);
     }
 
+    /// The next element with what differs in it from others of known tags, moving `input` past it. `None` if `input` does not
+    /// begin with all of such a one, or it breaks a rule: [`next`](Self::next) finds it the same, or says so, and only takes
+    /// longer.
+    pub fn next_known<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+        tags: &Wrapping,
+    ) -> Option<(&'a [u8], Known<'a, [u8]>)> {
+        let Phase::Stream { brackets } = &mut self.phase else {
+            return None;
+        };
+        if self.mid_unit || self.failed.is_some() {
+            return None;
+        }
+        let (known, length) = tags.split(input)?;
+        if length > self.limits.stanza || known.value.len() > self.limits.attribute_value {
+            return None;
+        }
+        let (element, rest) = input.split_at_checked(length)?;
+        *brackets = 0;
+        *input = rest;
+        Some((element, known))
+    }
+
     /// The next frame, moving `input` past the bytes that were used; `None` when all were. After an error it always
-    /// gives that error. Which tags are known makes no difference but to the time it takes.
+    /// gives that error.
     pub fn next<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i [u8],
-        known: &Wrapping,
     ) -> Result<Option<Frame<'a>>, XmlError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
         self.release();
-        match self.advance(input, known) {
+        match self.advance(input) {
             Ok(None) => Ok(None),
             Ok(Some(Found::Frame(frame))) => Ok(Some(frame)),
             Ok(Some(Found::Buffered { header })) => {
@@ -157,16 +180,9 @@ impl Framer {
         }
     }
 
-    fn advance<'a>(
-        &mut self,
-        input: &mut &'a [u8],
-        known: &Wrapping,
-    ) -> Result<Option<Found<'a>>, XmlError> {
+    fn advance<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<Found<'a>>, XmlError> {
         while let Some(&first) = input.first() {
             if !self.mid_unit {
-                if let Some(element) = self.take_known(input, known) {
-                    return Ok(Some(Found::Frame(Frame::Element(element))));
-                }
                 if let Some(frame) = self.between(first, input)? {
                     return Ok(Some(Found::Frame(frame)));
                 }
@@ -199,22 +215,6 @@ impl Framer {
             }
         }
         Ok(None)
-    }
-
-    // Takes an element of known tags that lies whole in the input. One that breaks a rule is left to the scanner, which
-    // says so.
-    fn take_known<'a>(&mut self, input: &mut &'a [u8], known: &Wrapping) -> Option<&'a [u8]> {
-        let Phase::Stream { brackets } = &mut self.phase else {
-            return None;
-        };
-        let (element, length) = known.split(input)?;
-        if length > self.limits.stanza || has_control(element.text) {
-            return None;
-        }
-        let (element, rest) = input.split_at_checked(length)?;
-        *brackets = 0;
-        *input = rest;
-        Some(element)
     }
 
     // Takes what stands outside of markup, or begins a unit.

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::XmlError::{NotWellFormed, Restricted, TooLarge, UnsupportedEncoding};
-use super::{Frame, Framer, Wrapping, XmlError, XmlLimits};
+use super::{Frame, Framer, XmlError, XmlLimits};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Owned {
@@ -19,7 +19,7 @@ fn next<'a, 'i: 'a>(
     framer: &'a mut Framer,
     input: &mut &'i [u8],
 ) -> Result<Option<Frame<'a>>, XmlError> {
-    framer.next(input, &Wrapping::default())
+    framer.next(input)
 }
 
 // The frames of an input that comes in these pieces, with neighbouring runs merged and the error, if any, at the end.

@@ -33,8 +33,7 @@ pub use cursor::{Cursor, Item};
 pub use framer::{Frame, Framer};
 pub use reader::Reader;
 pub use tag::{Ns, Tag};
-#[cfg(any(test, feature = "internals"))]
-pub use wrapping::Wrapping;
+pub use wrapping::Known;
 
 /// What a peer may ask this side to hold or to count, so that no input costs more than a known amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

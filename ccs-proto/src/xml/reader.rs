@@ -77,22 +77,24 @@ impl Reader {
         &self.wrapping
     }
 
-    /// What differs in one whole element, if its tags are those that were [remembered](Cursor::remember). All characters of
-    /// the text are checked here, and it is as it is meant.
-    pub fn known<'a>(&'a mut self, element: &'a [u8]) -> Result<Option<Known<'a, str>>, XmlError> {
-        let Some((known, length)) = self.wrapping.split(element) else {
-            return Ok(None);
-        };
-        if length != element.len() || known.value.len() > self.limits.attribute_value {
-            return Ok(None);
-        }
-        at_most(length, self.limits.stanza, ELEMENT)?;
+    /// What differs in one whole element, if its tags are those that were [remembered](Cursor::remember).
+    pub fn known<'a>(&self, element: &'a [u8]) -> Option<Known<'a, [u8]>> {
+        let (known, length) = self.wrapping.split(element)?;
+        let fits = length == element.len()
+            && length <= self.limits.stanza
+            && known.value.len() <= self.limits.attribute_value;
+        fits.then_some(known)
+    }
+
+    /// What is meant by what differs in an element of known tags. All characters are checked here.
+    pub fn differing<'a>(&'a mut self, known: Known<'a, [u8]>) -> Result<Known<'a, str>, XmlError> {
         // The value is ASCII.
-        let value = std::str::from_utf8(known.value).map_err(|_| UnsupportedEncoding)?;
+        let value = utf8(known.value)?;
         let text = at_most(known.text.len(), self.limits.text, TEXT)
-            .and_then(|()| Run::Text.read(known.text, &mut self.copy));
+            .and_then(|()| Run::Text.read(known.text, &mut self.copy))
+            .and_then(utf8);
         match text {
-            Ok(text) => check(text).map(|text| Some(Known { value, text })),
+            Ok(text) => Ok(Known { value, text }),
             // A wrong character is the first thing that a cursor would find.
             Err(error) => check(known.text).and(Err(error)),
         }
@@ -109,10 +111,14 @@ impl Reader {
     }
 }
 
-fn check(bytes: &[u8]) -> Result<&str, XmlError> {
+// RFC 6120 §4.9.3.22 counts broken UTF-8 as an encoding that is not supported.
+fn utf8(bytes: &[u8]) -> Result<&str, XmlError> {
     looked_at(bytes.len());
-    // RFC 6120 §4.9.3.22 counts broken UTF-8 as an encoding that is not supported.
-    let text = from_utf8(bytes).map_err(|_| UnsupportedEncoding)?;
+    from_utf8(bytes).map_err(|_| UnsupportedEncoding)
+}
+
+fn check(bytes: &[u8]) -> Result<&str, XmlError> {
+    let text = utf8(bytes)?;
     match find_illegal(text) {
         None => Ok(text),
         Some(_) => Err(NotWellFormed("a character that XML forbids")),

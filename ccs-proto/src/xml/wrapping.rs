@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use memchr::memchr;
 
+use super::chars::has_control;
 use super::work::looked_at;
 
 /// More than the tags of any peer take, and little enough to keep for each connection.
@@ -31,7 +32,7 @@ pub struct Wrapping {
 pub struct Known<'a, T: ?Sized> {
     /// The value of the attribute: ASCII that means what is written. Empty if there is no such attribute.
     pub value: &'a T,
-    /// The text, of which nothing is known but where it ends.
+    /// The text. As it is written, nothing is known of it but where it ends and that it holds no control character.
     pub text: &'a T,
 }
 
@@ -64,7 +65,8 @@ impl Wrapping {
         *self = Self::default();
     }
 
-    /// If the bytes begin with an element of these tags: what differs, and the bytes of all of it.
+    /// If the bytes begin with an element of these tags: what differs, and the bytes of all of it. `None` as well of one with a
+    /// control character.
     pub(super) fn split<'a>(&self, bytes: &'a [u8]) -> Option<(Known<'a, [u8]>, usize)> {
         let (before, behind) = self.tags.split_at_checked(self.text_at)?;
         if before.is_empty() {
@@ -82,6 +84,9 @@ impl Wrapping {
         looked_at(end.unwrap_or(inside.len()));
         let (text, rest) = inside.split_at_checked(end?)?;
         strip(rest, behind)?;
+        if has_control(text) {
+            return None;
+        }
         let differing = value.len().saturating_add(text.len());
         let length = self.tags.len().saturating_add(differing);
         Some((Known { value, text }, length))

@@ -9,7 +9,7 @@ pub(crate) mod stream;
 pub use errors::StreamCondition;
 
 use crate::xml::XmlError;
-use crate::xml::{Cursor, Item, Ns, Reader};
+use crate::xml::{Cursor, Item, Known, Ns, Reader};
 use iq::Iq;
 use message::MessageStanza;
 use sasl::Auth;
@@ -36,12 +36,8 @@ pub(crate) enum Stanza {
 
 /// Reads one whole element. Unknown children and attributes are passed over (RFC 6120 §8.4).
 pub(crate) fn read(reader: &mut Reader, element: &[u8]) -> Result<Stanza, XmlError> {
-    // What stands around the body is the same bytes in message after message, but for an id. Then nothing else is read.
-    if let Some(known) = reader.known(element)? {
-        return Ok(Stanza::Message(MessageStanza::plain(
-            known.value,
-            known.text,
-        )));
+    if let Some(known) = reader.known(element) {
+        return read_known(reader, known);
     }
     let mut cursor = reader.element(element)?;
     let Some(Item::Start(tag)) = cursor.next()? else {
@@ -79,6 +75,13 @@ pub(crate) fn read(reader: &mut Reader, element: &[u8]) -> Result<Stanza, XmlErr
         cursor.remember(&tag, "id");
     }
     Ok(stanza)
+}
+
+/// Reads an element whose tags are those of a message before it: what stands around the body is the same bytes in message
+/// after message, but for an id.
+pub(crate) fn read_known(reader: &mut Reader, known: Known<'_, [u8]>) -> Result<Stanza, XmlError> {
+    let Known { value, text } = reader.differing(known)?;
+    Ok(Stanza::Message(MessageStanza::plain(value, text)))
 }
 
 /// The condition and the text of an error element whose start was just read (RFC 6120 §4.9.2, §6.5, §8.3.2).

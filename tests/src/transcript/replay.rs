@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use ccs_proto::internals::{Frame, Framer, Wrapping};
+use ccs_proto::internals::{Frame, Framer};
 use ccs_proto::message::{Control, FromEndpoint, MessageId, Receipt, Upstream};
 use ccs_proto::{
     AnswerToken, ConnectionError, ConnectionId, ServerConfig, ServerConnection, ServerEvent,
@@ -198,10 +198,7 @@ impl Replay {
         let written = std::mem::take(&mut self.written);
         let mut rest = written.as_slice();
         loop {
-            let frame = self
-                .framer
-                .next(&mut rest, &Wrapping::default())
-                .expect("a stream");
+            let frame = self.framer.next(&mut rest).expect("a stream");
             let element = match frame {
                 None => break,
                 Some(Frame::StreamOpen(element) | Frame::Element(element)) => element.to_vec(),

@@ -5,7 +5,7 @@
 
 use allocation_counter::measure;
 use bytes::BytesMut;
-use ccs_proto::internals::{Frame, Framer, Item, Ns, Reader, Wrapping};
+use ccs_proto::internals::{Frame, Framer, Item, Ns, Reader};
 use ccs_proto::message::{Data, Downstream};
 use ccs_proto::{
     ClientEvent, ConnectionError, ConnectionId, Nonce, ServerConfig, ServerConnection, ServerEvent,
@@ -119,7 +119,7 @@ fn read(stanza: &[u8], piece: usize) {
     let (mut framer, mut reader) = (Framer::new(limits), Reader::new(limits));
     let mut read = false;
     for mut piece in [HEADER.as_bytes()].into_iter().chain(stanza.chunks(piece)) {
-        while let Some(frame) = framer.next(&mut piece, &Wrapping::default()).unwrap() {
+        while let Some(frame) = framer.next(&mut piece).unwrap() {
             match frame {
                 Frame::StreamOpen(header) => {
                     reader.open(header).unwrap();
