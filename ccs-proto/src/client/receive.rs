@@ -111,7 +111,7 @@ impl ClientConnection {
 
     fn message(&mut self, now: Time, stanza: MessageStanza) {
         if let Some(error) = stanza.error {
-            return self.stanza_error(now, stanza.id, error, stanza.gcm);
+            return self.stanza_error(now, stanza.id, *error, stanza.gcm);
         }
         let Gcm::One(body) = stanza.gcm else {
             return self.emit(now, 0, ClientEvent::Ignored(Ignored::NoBody));

@@ -10,8 +10,8 @@ pub(crate) struct MessageStanza {
     /// The stanza's own id, which CCS only uses in a stanza error. An empty one is none.
     pub(crate) id: Option<Text>,
     pub(crate) gcm: Gcm,
-    /// The error element of a stanza with `type="error"`.
-    pub(crate) error: Option<ErrorElement>,
+    /// The error element of a stanza with `type="error"`. Rare, and apart: what each stanza carries is moved from layer to layer.
+    pub(crate) error: Option<Box<ErrorElement>>,
 }
 
 /// The `<gcm>` children, found by namespace whatever the prefix.
@@ -48,11 +48,11 @@ impl MessageStanza {
                 Item::Start(tag) if tag.is(Ns::Client, "error") => {
                     let code = tag.attribute("code").and_then(|code| code.parse().ok());
                     let (condition, text) = read_error(cursor, Ns::Stanzas)?;
-                    error = Some(ErrorElement {
+                    error = Some(Box::new(ErrorElement {
                         code,
                         condition,
                         text,
-                    });
+                    }));
                 }
                 Item::Start(_) => cursor.skip()?,
                 Item::End => break,
@@ -60,11 +60,11 @@ impl MessageStanza {
             }
         }
         if is_error && error.is_none() {
-            error = Some(ErrorElement {
+            error = Some(Box::new(ErrorElement {
                 code: None,
                 condition: "undefined-condition".to_owned(),
                 text: None,
-            });
+            }));
         }
         Ok(Self {
             id,
