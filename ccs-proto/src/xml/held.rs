@@ -2,8 +2,10 @@
 
 use zeroize::Zeroize;
 
-/// What most stanzas need, and few that come in pieces are smaller.
-const FIRST: usize = 512;
+/// What most stanzas need before a login: who has not logged in holds little.
+const FIRST_OF_STRANGER: usize = 512;
+/// What most messages need.
+const FIRST: usize = 2048;
 
 /// Bytes that grow up to a limit, and of which nothing is left behind as long as they may be a login.
 #[derive(Debug)]
@@ -44,7 +46,12 @@ impl Held {
     pub fn push(&mut self, bytes: &[u8]) {
         let needed = self.bytes.len().saturating_add(bytes.len());
         if needed > self.bytes.capacity() {
-            let doubled = self.bytes.capacity().saturating_mul(2).max(FIRST);
+            let first = if self.secret {
+                FIRST_OF_STRANGER
+            } else {
+                FIRST
+            };
+            let doubled = self.bytes.capacity().saturating_mul(2).max(first);
             let mut larger = Vec::with_capacity(doubled.min(self.limit).max(needed));
             larger.extend_from_slice(&self.bytes);
             self.replace(larger);

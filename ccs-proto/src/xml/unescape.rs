@@ -9,6 +9,9 @@ use super::XmlError::{self, NotWellFormed, Restricted};
 use super::chars::{NONCHARACTER, is_ncname, is_noncharacter, is_xml_char};
 use super::work::looked_at;
 
+/// Memory comes in steps of this, so that a text that is a little longer than the one before needs no other.
+const ROOM: usize = 2048;
+
 /// How a run of character data is written.
 #[derive(Debug, Clone, Copy)]
 pub enum Run {
@@ -65,7 +68,7 @@ impl Run {
         if memory.capacity() < raw.len() {
             // The old memory goes before the new one comes: both could be as large as a stanza.
             *memory = Vec::new();
-            memory.reserve_exact(raw.len());
+            memory.reserve_exact(raw.len().next_multiple_of(ROOM));
         }
         self.push(raw, changes, memory)?;
         Ok(memory)
