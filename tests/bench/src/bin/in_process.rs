@@ -102,7 +102,7 @@ fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
     let mut add = |what, by, job: Box<dyn Job>| {
         let messages = match (what, by) {
             // What is in flight, or not acked, is a window at most.
-            (ACK | DOWN, "ccs") | (ENDPOINT, _) => WINDOW,
+            (UP | ACK | DOWN, "ccs") | (ENDPOINT, _) => WINDOW,
             _ => MESSAGES,
         };
         let label = Label { what, by, ..label };
@@ -132,7 +132,7 @@ fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
         "xmpp-rs",
         Box::new(xmpp_rs::reads(corpus(), chunk, true)),
     );
-    add(JSON, RAW, Box::new(json::read_raw(corpus())));
+    add(JSON, RAW, Box::new(json::read_raw(&corpus())));
     if chunk == READ {
         add(LIMIT, "memcpy", Box::new(limits::copy(corpus(), chunk)));
         add(LIMIT, "memchr '<'", Box::new(limits::tags(corpus())));

@@ -12,24 +12,27 @@ use crate::corpus::{Corpus, Sample, WINDOW};
 use crate::job::Job;
 use crate::login::{NOW, client_config, pair};
 
-/// Bytes of upstream messages to typed events; acked later.
+/// Bytes of upstream messages to typed events, a window at a time: no endpoint sends more before it has acks. Those come in
+/// between.
 pub struct Events {
     corpus: Rc<Corpus>,
     chunk: usize,
     client: ClientConnection,
     tokens: Vec<AckToken>,
     out: BytesMut,
+    windows: Windows,
+    window: Range<usize>,
 }
 
 impl Events {
     pub fn new(corpus: Rc<Corpus>, chunk: usize) -> Self {
-        let mut config = client_config();
-        // Reading goes on while nothing is acked.
-        config.inbox_messages = corpus.samples.len();
+        let mut windows = Windows::of(&corpus);
         Self {
-            tokens: Vec::with_capacity(corpus.samples.len()),
-            client: pair(config).0,
+            client: pair(client_config()).0,
+            tokens: Vec::with_capacity(WINDOW),
             out: BytesMut::new(),
+            window: windows.next(),
+            windows,
             corpus,
             chunk,
         }
@@ -39,7 +42,8 @@ impl Events {
 impl Job for Events {
     fn run(&mut self) -> usize {
         let mut weight = 0;
-        for read in self.corpus.stream.chunks(self.chunk) {
+        let stanzas = self.corpus.stanzas(self.window.clone());
+        for read in stanzas.chunks(self.chunk) {
             self.client.receive(NOW, read).expect("in order");
             while let Some(event) = self.client.poll_event() {
                 let ClientEvent::Upstream { message, token } = event else {
@@ -49,7 +53,7 @@ impl Job for Events {
                 self.tokens.push(token);
             }
         }
-        assert_eq!(self.tokens.len(), self.corpus.samples.len());
+        assert_eq!(self.tokens.len(), WINDOW);
         weight
     }
 
@@ -60,6 +64,7 @@ impl Job for Events {
         while self.client.poll_transmit(NOW, &mut self.out) {
             self.out.clear();
         }
+        self.window = self.windows.next();
     }
 }
 

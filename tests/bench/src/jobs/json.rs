@@ -64,11 +64,17 @@ pub fn owned_data(corpus: &Corpus) -> Vec<HashMap<String, String>> {
     corpus.samples.iter().map(data).collect()
 }
 
-pub fn read_raw(corpus: Rc<Corpus>) -> impl Job {
+/// The bodies lie one behind another, as the stanzas do in their stream: what waits for memory would else flatter whoever is
+/// compared with this.
+pub fn read_raw(corpus: &Corpus) -> impl Job + use<> {
+    let lengths: Vec<usize> = corpus.samples.iter().map(|sample| sample.body.len()).collect();
+    let bodies: String = corpus.samples.iter().map(|sample| &*sample.body).collect();
     move || {
-        let mut weight = 0;
-        for sample in &corpus.samples {
-            let body: Borrowed<'_> = serde_json::from_str(&sample.body).expect("JSON");
+        let (mut weight, mut rest) = (0, &*bodies);
+        for length in &lengths {
+            let (body, after) = rest.split_at(*length);
+            rest = after;
+            let body: Borrowed<'_> = serde_json::from_str(body).expect("JSON");
             weight += body.from.len() + body.message_id.len() + body.data.get().len();
             weight += body.category.map_or(0, |category| category.len());
         }
