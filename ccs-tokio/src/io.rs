@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use ccs_proto::Time;
 use ccs_proto::driver::{Timer, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Any tokio stream as a [`Transport`].
@@ -90,5 +91,41 @@ impl Timer for IoTimer {
 
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.alarm.as_mut().poll(cx)
+    }
+
+    // On one thread tokio polls the future of `block_on` after many tasks, and a task that wakes itself is each of them.
+    fn after_others(&self, cx: &mut Context<'_>) {
+        // It is pending and has the waker, and what it would be ready for is this task's next poll.
+        let _ = pin!(yield_now()).poll(cx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn the_future_that_is_blocked_on_has_its_turn() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_time();
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&polls);
+        runtime.build().expect("a runtime").block_on(async move {
+            let timer = IoTimer::new();
+            tokio::spawn(poll_fn(move |cx| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                timer.after_others(cx);
+                Poll::<()>::Pending
+            }));
+            for _ in 0..10 {
+                yield_now().await;
+            }
+        });
+        let polls = polls.load(Ordering::Relaxed);
+        assert!((5..20).contains(&polls), "{polls} polls");
     }
 }

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use ccs_proto::driver::{
     self, Client, Event, Incoming, LoginVerdict, Peer, PeerEvents, SendError, Transport,
 };
-use ccs_proto::message::{Downstream, Upstream};
+use ccs_proto::message::{Data, Downstream, Upstream};
 use ccs_proto::{
     Blocked, ClientConfig, ClientConnection, ConnectionError, ConnectionId, Nonce, ServerConfig,
     ServerConnection, ServerEvent, Time, TransportSecurity,
@@ -256,6 +256,76 @@ fn acks_of_one_read_go_out_in_one_write() {
         "{writes} writes for 1,000 acks in {reads} reads"
     );
     assert!(flushes <= writes, "{flushes} flushes for {writes} writes");
+}
+
+/// Reads since something was written, and the most of them.
+#[derive(Default)]
+struct Reads {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+struct CountsReads {
+    inner: FuturesTransport<End>,
+    reads: Arc<Reads>,
+}
+
+impl Transport for CountsReads {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let read = self.inner.poll_read(cx, buffer);
+        if read.is_ready() {
+            let reads = self.reads.now.fetch_add(1, Ordering::Relaxed) + 1;
+            self.reads.most.fetch_max(reads, Ordering::Relaxed);
+        }
+        read
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.reads.now.store(0, Ordering::Relaxed);
+        self.inner.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_flush(cx)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner.poll_close(cx)
+    }
+}
+
+#[test]
+fn acks_go_out_while_more_is_there_to_be_read() {
+    const MESSAGES: usize = 600;
+    let world = World::default();
+    let inner = world.clone();
+    let reads = Arc::new(Reads::default());
+    let counted = Arc::clone(&reads);
+    world.run(async move {
+        let mut config = ServerConfig::default();
+        config.upstream_window = MESSAGES;
+        let counts = |inner| CountsReads {
+            inner,
+            reads: counted,
+        };
+        let mut pair = pair(inner, Shape::WIDE, config, counts).await;
+        for n in 0..MESSAGES {
+            let data = Data::new().with("text", "x".repeat(1_000));
+            let message = Upstream::new("DEVICE", format!("u-{n}")).with_data(data);
+            pair.peer.try_send(message).expect("a place");
+        }
+        reads.most.store(0, Ordering::Relaxed);
+        for _ in 0..MESSAGES {
+            let Some(Event::Upstream(message)) = pair.incoming.next().await else {
+                panic!("a message was sent");
+            };
+            message.ack().expect("open");
+        }
+        while !matches!(pair.events.next().await, Some(ServerEvent::Acked(_))) {}
+        let most = reads.most.load(Ordering::Relaxed);
+        // A turn is four. What is acked goes out before the next one, and the first may follow one that brought nothing.
+        assert!((1..8).contains(&most), "{most} reads without a write");
+    });
 }
 
 /// Takes no byte more once the peer has ended its stream.

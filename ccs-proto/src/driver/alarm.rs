@@ -22,6 +22,11 @@ impl<R: Timer> Alarm<R> {
         self.timer.now()
     }
 
+    /// See [`Timer::after_others`].
+    pub(super) fn after_others(&self, cx: &mut Context<'_>) {
+        self.timer.after_others(cx);
+    }
+
     /// Sees to it that this is polled again in time. `true` if the time has come already.
     pub(super) fn wait(&mut self, cx: &mut Context<'_>, deadline: Option<Time>) -> bool {
         let Some(deadline) = deadline else {

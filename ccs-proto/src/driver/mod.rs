@@ -93,7 +93,7 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
     }
 }
 
-/// A clock with one alarm.
+/// A clock with one alarm, and the runtime's way to wait for one's turn.
 pub trait Timer {
     /// The time now, since an origin that stays the same.
     fn now(&self) -> Time;
@@ -103,6 +103,12 @@ pub trait Timer {
 
     /// Whether the alarm went off. May be early or late: the driver asks the clock.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Has the task polled again once others that can run have run. A runtime that would poll a task which wakes itself before
+    /// them needs another way.
+    fn after_others(&self, cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
 }
 
 /// A name for one more connection of this process.

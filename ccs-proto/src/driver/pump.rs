@@ -69,12 +69,14 @@ impl<T: Transport> Pump<T> {
         }
     }
 
-    /// Reads what is there, then writes what that brought about and what else there is.
+    /// Writes what there is, reads what is there, and writes what that brought about. Acks of what was read before go out first,
+    /// so that the peer makes the next messages while these are read.
     pub(super) fn turn(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> Turn {
+        let wrote_before = self.write(cx, now, bytes);
         let (read, drained) = self.read(cx, now, bytes);
         let wrote = self.write(cx, now, bytes);
         Turn {
-            moved: read || wrote,
+            moved: wrote_before || read || wrote,
             // What was written may be what lets the connection read on.
             more: !drained && bytes.wants_input(),
         }

@@ -1,4 +1,4 @@
-//! The loop: time, read, write, and again until nothing moves.
+//! The loop: time, write, read, write, and again until nothing moves.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -79,7 +79,14 @@ impl<T: Transport + Unpin, R: Timer + Unpin, M: Machine> Future for Driver<T, R,
                 return Poll::Ready(end);
             }
             let deadline = this.shared.look(|machine| machine.poll_timeout());
-            if !turn.more && !this.alarm.wait(cx, deadline) {
+            if !turn.more {
+                if !this.alarm.wait(cx, deadline) {
+                    return Poll::Pending;
+                }
+            } else if this.shared.look(|machine| machine.has_events()) {
+                // Whoever takes them acks the first of them while the rest is still to be read, so that neither side waits for
+                // the other.
+                this.alarm.after_others(cx);
                 return Poll::Pending;
             }
         }

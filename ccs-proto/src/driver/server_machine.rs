@@ -98,6 +98,10 @@ impl Machine for ServerMachine {
         !self.connection.is_bound()
     }
 
+    fn has_events(&self) -> bool {
+        self.connection.has_events()
+    }
+
     fn end(&self) -> Option<Result<(), ConnectionError>> {
         self.connection.end()
     }

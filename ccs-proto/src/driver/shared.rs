@@ -26,6 +26,8 @@ pub trait Machine: Waking {
     fn poll_timeout(&self) -> Option<Time>;
     /// What is read and written now may be a login, of which nothing is left behind.
     fn is_secret(&self) -> bool;
+    /// Whether events wait to be taken.
+    fn has_events(&self) -> bool;
     /// How the connection ended, once it has.
     fn end(&self) -> Option<Result<(), ConnectionError>>;
 }

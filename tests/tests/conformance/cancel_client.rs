@@ -288,8 +288,9 @@ pub async fn a_driver_may_be_dropped_anywhere<R: Run, L: Link<R>>() {
         };
         let (driven, talked) = join(cancel.of(driver), talk).await;
         let end = closed(&mut incoming).await;
-        assert_eq!(end.is_ok(), driven.is_some(), "{end:?}");
-        assert_eq!(talked.is_ok(), driven.is_some(), "{talked:?}");
+        // It may be dropped while all is said and only the transport is being closed.
+        assert!(end.is_ok() || driven.is_none(), "{end:?}");
+        assert_eq!(talked.is_ok(), end.is_ok(), "{talked:?}, {end:?}");
         let (acked, far_end) = endpoint.await;
         assert!(acked <= 1);
         if driven.is_some() {
