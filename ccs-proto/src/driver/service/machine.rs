@@ -82,6 +82,11 @@ impl SessionMachine {
         self.inbound_takes_deliveries = deliveries && !self.routed;
     }
 
+    /// Whether deliveries wait for a task to take them.
+    pub(super) fn has_deliveries(&self) -> bool {
+        !self.routed && !self.inbound_dropped && self.session.has_deliveries()
+    }
+
     /// Nobody waits for this message any more: it is taken back if it can be, and an outcome that nobody heard becomes
     /// an event.
     pub(super) fn abandon(&mut self, number: u64) {

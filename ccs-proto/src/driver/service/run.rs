@@ -173,7 +173,13 @@ impl<R: Runtime> Future for ServiceDriver<R> {
                 this.shared.drive(SessionMachine::end);
                 return Poll::Ready(());
             }
-            if !progress && !this.alarm.wait(cx, this.deadline()) {
+            if !progress {
+                if !this.alarm.wait(cx, this.deadline()) {
+                    return Poll::Pending;
+                }
+            } else if this.shared.look(|machine| machine.has_deliveries()) {
+                // Whoever takes them acks the first of them while the rest is still to be read.
+                this.alarm.after_others(cx);
                 return Poll::Pending;
             }
         }
