@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::event::Received;
 use crate::client::AckToken;
+use crate::hash::Hashed;
 use crate::ledger::ConnectionId;
 use crate::text::Text;
 use crate::time::Time;
@@ -11,18 +12,12 @@ use crate::time::Time;
 /// What makes two deliveries copies of one message: who sent it, and under which id. A session has one sender id, so that
 /// is no part of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeliveryKey {
-    from: Text,
-    message_id: Text,
-}
+pub struct DeliveryKey(Hashed<(Text, Text)>);
 
 impl DeliveryKey {
     /// The name of what `from` sent under `message_id`.
     pub fn new(from: impl Into<Text>, message_id: impl Into<Text>) -> Self {
-        Self {
-            from: from.into(),
-            message_id: message_id.into(),
-        }
+        Self(Hashed::new((from.into(), message_id.into())))
     }
 
     pub(super) fn of(received: &Received) -> Self {
@@ -36,22 +31,22 @@ impl DeliveryKey {
     /// The device, or the service itself for a receipt.
     #[must_use]
     pub fn from(&self) -> &str {
-        &self.from
+        &self.0.name().0
     }
 
     /// The id that it chose.
     #[must_use]
     pub fn message_id(&self) -> &str {
-        &self.message_id
+        &self.0.name().1
     }
 
     /// The same in memory of its own.
     pub(super) fn detached(&self) -> Self {
-        Self::new(self.from.as_str(), self.message_id.as_str())
+        Self::new(self.from(), self.message_id())
     }
 
     pub(super) fn size(&self) -> usize {
-        self.from.len().saturating_add(self.message_id.len())
+        self.from().len().saturating_add(self.message_id().len())
     }
 }
 
