@@ -5,10 +5,6 @@ use std::time::Duration;
 
 use crate::time::Time;
 
-/// A lane that never held more than this gives its room back once it is empty. Most connections idle most of the time, and
-/// after the login it would be a tenth of what one of them weighs.
-const FEW: usize = 4;
-
 /// The queue between the state machine and the application. At its bound the caller stops reading; what one read held
 /// may still overshoot it.
 ///
@@ -56,6 +52,11 @@ impl<E> Inbox<E> {
 
     pub(crate) fn push(&mut self, now: Time, bytes: usize, event: E) {
         let entry = self.entry(bytes, event);
+        if self.deliveries.capacity() == 0 {
+            // For the event of the login. Most connections idle, and the room that a queue takes at first would be a tenth of
+            // what one of them weighs.
+            self.deliveries.reserve_exact(1);
+        }
         self.deliveries.push_back(entry);
         self.note_fullness(Some(now));
     }
@@ -108,11 +109,6 @@ impl<E> Inbox<E> {
     fn take(&mut self, entry: Option<Entry<E>>) -> Option<E> {
         let entry = entry?;
         self.bytes = self.bytes.saturating_sub(entry.bytes);
-        for lane in [&mut self.deliveries, &mut self.answers] {
-            if lane.is_empty() && lane.capacity() <= FEW {
-                *lane = VecDeque::new();
-            }
-        }
         self.note_fullness(None);
         Some(entry.event)
     }
