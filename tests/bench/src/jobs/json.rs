@@ -67,7 +67,11 @@ pub fn owned_data(corpus: &Corpus) -> Vec<HashMap<String, String>> {
 /// The bodies lie one behind another, as the stanzas do in their stream: what waits for memory would else flatter whoever is
 /// compared with this.
 pub fn read_raw(corpus: &Corpus) -> impl Job + use<> {
-    let lengths: Vec<usize> = corpus.samples.iter().map(|sample| sample.body.len()).collect();
+    let lengths: Vec<usize> = corpus
+        .samples
+        .iter()
+        .map(|sample| sample.body.len())
+        .collect();
     let bodies: String = corpus.samples.iter().map(|sample| &*sample.body).collect();
     move || {
         let (mut weight, mut rest) = (0, &*bodies);

@@ -13,14 +13,14 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::corpus::{Corpus, Quotes, Size};
+    use crate::corpus::{Corpus, Quotes, Size, WINDOW};
     use crate::job::Job;
 
     /// Who reads something else than the others has no place in a table beside them.
     #[test]
     fn all_read_the_same() {
         for quotes in [Quotes::Raw, Quotes::Reference] {
-            let corpus = Rc::new(Corpus::of(50, Size(1_000), quotes));
+            let corpus = Rc::new(Corpus::of(WINDOW, Size(1_000), quotes));
             let bodies: usize = corpus.samples.iter().map(|sample| sample.body.len()).sum();
             let owned = json::read_owned(Rc::clone(&corpus)).run();
             for chunk in [64, 8 * 1024] {
@@ -40,7 +40,7 @@ mod tests {
     /// A job can be run again and again.
     #[test]
     fn each_run_does_the_same() {
-        let corpus = Rc::new(Corpus::of(200, Size(200), Quotes::Raw));
+        let corpus = Rc::new(Corpus::of(WINDOW, Size(200), Quotes::Raw));
         let jobs: Vec<Box<dyn Job>> = vec![
             Box::new(ccs::Events::new(Rc::clone(&corpus), 64)),
             Box::new(ccs::Acks::new(Rc::clone(&corpus), 64)),
