@@ -4,6 +4,7 @@ mod event;
 mod handshake;
 mod permit;
 mod receive;
+mod sending;
 mod timers;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ pub use event::{
 pub use permit::{Permit, Place};
 
 use crate::config::{ClientConfig, TransportSecurity};
-use crate::connection::{Inbox, TRANSMIT_BYTES, Wire};
+use crate::connection::{Inbox, Wire};
 use crate::error::ConnectionError;
 use crate::hash::Hashed;
 use crate::ledger::{ConnectionId, TokenError, Unsettled, Window};
@@ -192,87 +193,10 @@ impl ClientConnection {
         any
     }
 
-    fn transmit_messages(&mut self, now: Time, out: &mut BytesMut) {
-        let sending =
-            self.stage.is_bound() && self.draining_since.is_none() && !self.wire.is_ending();
-        let room = out.len().saturating_add(TRANSMIT_BYTES);
-        while sending && out.len() < room {
-            let Some(message) = self.window.hand_out(now) else {
-                break;
-            };
-            let before = out.len();
-            message.push_stanza(out);
-            self.wire.show(out.get(before..).unwrap_or_default());
-        }
-    }
-
-    /// Messages that could be reserved now: the window less what is in flight, queued or reserved; none while the
-    /// connection drains or ends.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        match self.sendable() {
-            Ok(()) => self.window.capacity(),
-            Err(_) => 0,
-        }
-    }
-
-    /// Messages sent and not yet answered.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.window.in_flight()
-    }
-
     /// Upstream messages and receipts that the application has not acked.
     #[must_use]
     pub fn unacked(&self) -> usize {
         self.unsettled.len()
-    }
-
-    /// Takes a place in the window. Messages may be sent before the stream is bound; they go out when it is.
-    ///
-    /// # Errors
-    /// Why nothing can be sent now.
-    pub fn reserve(&mut self) -> Result<Permit<'_>, Blocked> {
-        self.sendable()?;
-        self.window.reserve().map_err(|_| Blocked::WindowFull)?;
-        Ok(Permit::new(self))
-    }
-
-    fn sendable(&self) -> Result<(), Blocked> {
-        if self.wire.is_ending() || self.closing_since.is_some() {
-            Err(Blocked::Closed)
-        } else if self.draining_since.is_some() {
-            Err(Blocked::Draining)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Gives up the messages that were accepted and not sent, in order. On a draining connection they never will be.
-    #[must_use]
-    pub fn take_unsent(&mut self) -> Vec<EncodedDownstream> {
-        let unsent = self.window.take_queued();
-        self.close_if_settled();
-        unsent
-    }
-
-    /// Takes back a message that was accepted and not sent yet. `None` when its bytes were handed out before, or when
-    /// nothing of that id is under way.
-    pub fn cancel(&mut self, id: &MessageId) -> Option<EncodedDownstream> {
-        let message = self.window.cancel(&Hashed::new(id.clone()))?;
-        self.close_if_settled();
-        Some(message)
-    }
-
-    /// Gives up the messages that were sent and not answered, in order, once the connection is over. Before that there
-    /// are none: their answers may still come.
-    #[must_use]
-    pub fn take_unanswered(&mut self) -> Vec<EncodedDownstream> {
-        if self.is_closed() {
-            self.window.take_in_flight()
-        } else {
-            Vec::new()
-        }
     }
 
     /// Whether the endpoint has said that it drains, and no answer from before that waits.

@@ -1,6 +1,7 @@
 //! The endpoint's end of a connection.
 
 mod answered;
+mod answering;
 mod doubt;
 mod event;
 mod fingerprint;
@@ -21,8 +22,8 @@ use crate::config::ServerConfig;
 use crate::connection::{Inbox, Minute, TRANSMIT_BYTES, Wire};
 use crate::error::ConnectionError;
 use crate::hash::HashKey;
-use crate::ledger::{ConnectionId, TokenError, Unsettled};
-use crate::message::{MessageId, NackCode, RegistrationToken, envelope};
+use crate::ledger::{ConnectionId, Unsettled};
+use crate::message::{MessageId, envelope};
 use crate::text::Text;
 use crate::time::Time;
 use crate::xmpp::StreamCondition;
@@ -205,95 +206,12 @@ impl ServerConnection {
         }
     }
 
-    /// Acks a message: it has been taken over. `canonical` is the token that the app server should use from now on, where
-    /// the one it used is outdated.
-    ///
-    /// # Errors
-    /// A token of another connection comes back; on an ended stream nothing can be answered.
-    pub fn ack(
-        &mut self,
-        token: AnswerToken,
-        canonical: Option<&RegistrationToken>,
-    ) -> Result<(), AnswerError> {
-        let content = token.content;
-        let Unanswered { target, message_id } = self.spend(token)?;
-        let canonical = canonical.map(RegistrationToken::as_str);
-        self.wire.push(|out| {
-            envelope::push_ack(out, &target, message_id.as_str(), canonical);
-        });
-        self.doubt.acked(message_id.clone(), content);
-        self.answered.accepted(message_id);
-        Ok(())
-    }
-
-    /// Acks a message twice, as a fault would: for endpoints that put app servers to the test.
-    ///
-    /// # Errors
-    /// As for [`ack`](Self::ack).
-    pub fn ack_twice(&mut self, token: AnswerToken) -> Result<(), AnswerError> {
-        let content = token.content;
-        let Unanswered { target, message_id } = self.spend(token)?;
-        for _ in 0..2 {
-            self.wire
-                .push(|out| envelope::push_ack(out, &target, message_id.as_str(), None));
-        }
-        self.doubt.acked(message_id.clone(), content);
-        self.answered.accepted(message_id);
-        Ok(())
-    }
-
-    /// Refuses a message. Its id may be used again.
-    ///
-    /// # Errors
-    /// As for [`ack`](Self::ack).
-    pub fn nack(
-        &mut self,
-        token: AnswerToken,
-        code: &NackCode,
-        description: &str,
-    ) -> Result<(), AnswerError> {
-        let Unanswered { target, message_id } = self.spend(token)?;
-        self.wire.push(|out| {
-            envelope::push_nack(out, Some(&target), message_id.as_str(), code, description);
-        });
-        self.answered.refused(&message_id);
-        Ok(())
-    }
-
-    fn spend(&mut self, token: AnswerToken) -> Result<Unanswered, AnswerError> {
-        // What cannot be answered any more stays in the books, as unanswered.
-        if self.wire.is_ending() && token.connection() == self.id {
-            return Err(AnswerError::Closed);
-        }
-        let AnswerToken { token, content } = token;
-        let foreign = |TokenError(token)| AnswerError::Foreign(AnswerToken { token, content });
-        self.unanswered.settle(token).map_err(foreign)
-    }
-
     /// Sets the windows of this connection anew, for a sender that has others than the settings say: downstream messages
     /// that wait for an answer, and upstream ones that wait for an ack. What is under way beyond them stays so; receipts
     /// keep theirs.
     pub fn set_windows(&mut self, window: usize, upstream_window: usize) {
         self.window = window;
         self.upstreams.set_window(upstream_window);
-    }
-
-    /// Gives up the acked messages of which the app server may not know that they are, once the connection is over: one of
-    /// them on another connection is sent again (`docs/protocol.md` §12 #48). As many as the window, or what was acked since
-    /// anything came. Before the end there are none, nor after one that came in order from the app server.
-    #[must_use]
-    pub fn take_unconfirmed(&mut self) -> Vec<Unconfirmed> {
-        if self.is_closed() {
-            self.doubt.take()
-        } else {
-            Vec::new()
-        }
-    }
-
-    /// Downstream messages that the application has not answered.
-    #[must_use]
-    pub fn unanswered(&self) -> usize {
-        self.unanswered.len()
     }
 
     /// Announces that this connection will be closed: new messages are refused from here on, what is under way is
