@@ -1,6 +1,8 @@
 //! The driver without tokio: a transport of futures-io, a timer in virtual time, an executor of a few lines.
 #![allow(missing_docs)]
 
+mod gone;
+
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
@@ -325,60 +327,6 @@ fn acks_go_out_while_more_is_there_to_be_read() {
         let most = reads.most.load(Ordering::Relaxed);
         // A turn is four. What is acked goes out before the next one, and the first may follow one that brought nothing.
         assert!((1..8).contains(&most), "{most} reads without a write");
-    });
-}
-
-/// Takes no byte more once the peer has ended its stream.
-struct GoneAfterTheEnd {
-    inner: FuturesTransport<End>,
-    gone: bool,
-}
-
-impl Transport for GoneAfterTheEnd {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let read = self.inner.poll_read(cx, buffer);
-        if let Poll::Ready(Ok(count)) = read {
-            self.gone |= buffer[..count].ends_with(b"</stream:stream>");
-        }
-        read
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.gone {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        self.inner.poll_write(cx, bytes)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_flush(cx)
-    }
-
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_close(cx)
-    }
-}
-
-#[test]
-fn a_peer_that_is_gone_after_its_end_of_the_stream_does_not_make_it_a_failure() {
-    let world = World::default();
-    let inner = world.clone();
-    world.run(async move {
-        let config = ServerConfig::default();
-        let gone = |inner| GoneAfterTheEnd { inner, gone: false };
-        let mut pair = pair(inner, Shape::WIDE, config, gone).await;
-        pair.peer.close();
-        let Some(Event::Closed(told)) = pair.incoming.next().await else {
-            panic!("the end is told");
-        };
-        assert_eq!(told, Ok(()));
-        assert_eq!(pair.client.closed().await, Ok(()), "the same for everybody");
-        loop {
-            match pair.driver.take() {
-                Some(end) => return assert_eq!(end, Ok(())),
-                None => yield_now().await,
-            }
-        }
     });
 }
 
