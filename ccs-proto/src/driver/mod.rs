@@ -104,8 +104,8 @@ pub trait Timer {
     /// Whether the alarm went off. May be early or late: the driver asks the clock.
     fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Has the task polled again once others that can run have run. A runtime that would poll a task which wakes itself before
-    /// them needs another way.
+    /// Has the task polled again once others that can run have run. Override it for a runtime that would poll a task which
+    /// wakes itself before them.
     fn after_others(&self, cx: &mut Context<'_>) {
         cx.waker().wake_by_ref();
     }

@@ -55,6 +55,10 @@ pub(super) struct Pump<T> {
     /// Something was written and not flushed. Kept over polls: a flush that was pending is taken up again.
     unflushed: bool,
     eof: bool,
+    /// The last turn left something to be read.
+    more: bool,
+    /// The transport takes no more bytes, and why. What it still gives may say more than that.
+    broken: Option<String>,
 }
 
 impl<T: Transport> Pump<T> {
@@ -66,19 +70,30 @@ impl<T: Transport> Pump<T> {
             secret: true,
             unflushed: false,
             eof: false,
+            more: false,
+            broken: None,
         }
     }
 
-    /// Writes what there is, reads what is there, and writes what that brought about. Acks of what was read before go out first,
-    /// so that the peer makes the next messages while these are read.
+    /// Reads what is there, then writes what that brought about and what else there is.
+    ///
+    /// Where the turn before left something to be read, its acks go out first, so that the peer makes the next messages while
+    /// these are read. Otherwise what the peer says now comes first: it may drain, or have ended the stream.
     pub(super) fn turn(&mut self, cx: &mut Context<'_>, now: Time, bytes: &impl Bytes) -> Turn {
-        let wrote_before = self.write(cx, now, bytes);
+        let wrote_before = self.more && self.write(cx, now, bytes);
         let (read, drained) = self.read(cx, now, bytes);
         let wrote = self.write(cx, now, bytes);
+        // What was written may be what lets the connection read on.
+        self.more = !drained && bytes.wants_input();
+        if !self.more
+            && let Some(what) = self.broken.take()
+        {
+            self.eof = true;
+            bytes.transport_failed(now, what);
+        }
         Turn {
             moved: wrote_before || read || wrote,
-            // What was written may be what lets the connection read on.
-            more: !drained && bytes.wants_input(),
+            more: self.more,
         }
     }
 
@@ -119,7 +134,10 @@ impl<T: Transport> Pump<T> {
                         input.zeroize();
                     }
                 }
-                Poll::Ready(Err(error)) => self.fail(now, &error, bytes),
+                Poll::Ready(Err(error)) => {
+                    self.break_off(&error);
+                    return (progress, true);
+                }
                 Poll::Pending => return (progress, true),
             }
             progress = true;
@@ -138,12 +156,12 @@ impl<T: Transport> Pump<T> {
         while self.fill(now, bytes) {
             let rest = self.write.get(self.written..).unwrap_or_default();
             match self.transport.poll_write(cx, rest) {
-                Poll::Ready(Ok(0)) => self.fail(now, &io::ErrorKind::WriteZero.into(), bytes),
+                Poll::Ready(Ok(0)) => self.break_off(&io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
                     self.written = self.written.saturating_add(count);
                     self.unflushed = true;
                 }
-                Poll::Ready(Err(error)) => self.fail(now, &error, bytes),
+                Poll::Ready(Err(error)) => self.break_off(&error),
                 Poll::Pending => return progress,
             }
             progress = true;
@@ -151,7 +169,7 @@ impl<T: Transport> Pump<T> {
         if self.unflushed {
             match self.transport.poll_flush(cx) {
                 Poll::Ready(Ok(())) => self.unflushed = false,
-                Poll::Ready(Err(error)) => self.fail(now, &error, bytes),
+                Poll::Ready(Err(error)) => self.break_off(&error),
                 Poll::Pending => {}
             }
         }
@@ -160,6 +178,9 @@ impl<T: Transport> Pump<T> {
 
     /// Whether there is something to write.
     fn fill(&mut self, now: Time, bytes: &impl Bytes) -> bool {
+        if self.broken.is_some() {
+            return false;
+        }
         if self.written < self.write.len() {
             return true;
         }
@@ -171,11 +192,11 @@ impl<T: Transport> Pump<T> {
         bytes.poll_transmit(now, &mut self.write)
     }
 
-    fn fail(&mut self, now: Time, error: &io::Error, bytes: &impl Bytes) {
+    /// Nothing can be written any more.
+    fn break_off(&mut self, error: &io::Error) {
         self.forget_written();
         self.unflushed = false;
-        self.eof = true;
-        bytes.transport_failed(now, error.to_string());
+        self.broken.get_or_insert_with(|| error.to_string());
     }
 
     /// Writes what is left and closes the transport.

@@ -1,4 +1,4 @@
-//! The loop: time, write, read, write, and again until nothing moves.
+//! The loop: time, read, write, and again until nothing moves or others should have their turn.
 
 use std::future::Future;
 use std::pin::Pin;

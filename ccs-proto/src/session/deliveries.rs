@@ -1,6 +1,7 @@
 //! What came from devices and is not done with: in order for each device, one at a time, as often as it takes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 
 use super::event::Received;
 use crate::client::AckToken;
@@ -11,7 +12,9 @@ use crate::time::Time;
 
 /// What makes two deliveries copies of one message: who sent it, and under which id. A session has one sender id, so that
 /// is no part of it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// They are ordered for books of them, and what the order is means nothing.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeliveryKey(Hashed<(Text, Text)>);
 
 impl DeliveryKey {
@@ -47,6 +50,15 @@ impl DeliveryKey {
 
     pub(super) fn size(&self) -> usize {
         self.from().len().saturating_add(self.message_id().len())
+    }
+}
+
+impl fmt::Debug for DeliveryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeliveryKey")
+            .field("from", &self.from())
+            .field("message_id", &self.message_id())
+            .finish()
     }
 }
 

@@ -48,23 +48,24 @@ pub fn find_illegal(text: &str) -> Option<usize> {
         None
     };
     looked_at(bytes.len());
-    let noncharacter = memchr_iter(NONCHARACTER, bytes).find(|&at| is_noncharacter(bytes, at));
+    let noncharacter =
+        memchr_iter(NONCHARACTER_START, bytes).find(|&at| is_noncharacter(bytes, at));
     match (control, noncharacter) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
 }
 
-/// What U+FFFE and U+FFFF begin with, and much that is harmless. Beside control bytes these two are all that XML forbids and a
-/// `str` can hold.
-pub const NONCHARACTER: u8 = 0xef;
+/// The first byte of U+FFFE and U+FFFF, which are all that XML forbids beside control bytes and a `str` can hold. Much that is
+/// harmless begins with it, too.
+pub const NONCHARACTER_START: u8 = 0xef;
 
 /// Whether U+FFFE or U+FFFF stands at this place of UTF-8 text.
 #[must_use]
 pub fn is_noncharacter(bytes: &[u8], at: usize) -> bool {
     matches!(
         bytes.get(at..).and_then(|rest| rest.first_chunk()),
-        Some([NONCHARACTER, 0xbf, 0xbe | 0xbf])
+        Some([NONCHARACTER_START, 0xbf, 0xbe | 0xbf])
     )
 }
 

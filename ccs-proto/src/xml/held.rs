@@ -2,10 +2,10 @@
 
 use zeroize::Zeroize;
 
-/// What most stanzas need before a login: who has not logged in holds little.
-const FIRST_OF_STRANGER: usize = 512;
 /// What most messages need.
 const FIRST: usize = 2048;
+/// What a stanza of a login needs: who has not logged in may hold little.
+const FIRST_OF_STRANGER: usize = 512;
 
 /// Bytes that grow up to a limit, and of which nothing is left behind as long as they may be a login.
 #[derive(Debug)]
@@ -99,5 +99,15 @@ mod tests {
         }
         held.forget();
         assert_eq!((held.memory(), held.bytes()), (0, &b""[..]));
+    }
+
+    #[test]
+    fn after_the_login_it_begins_with_room_for_a_message() {
+        let mut held = Held::new(65_536);
+        held.set_public();
+        for (more, memory) in [(1, 2048), (2047, 2048), (1, 4096)] {
+            held.push(&[b'x'; 2047][..more]);
+            assert_eq!(held.memory(), memory, "after {} bytes", held.bytes().len());
+        }
     }
 }

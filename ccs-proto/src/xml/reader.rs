@@ -86,7 +86,8 @@ impl Reader {
         fits.then_some(known)
     }
 
-    /// What is meant by what differs in an element of known tags. All characters are checked here.
+    /// What is meant by what differs in an element of known tags. Control characters there are none in it; the other
+    /// characters are checked here.
     pub fn differing<'a>(&'a mut self, known: Known<'a, [u8]>) -> Result<Known<'a, str>, XmlError> {
         // The value is ASCII.
         let value = utf8(known.value)?;

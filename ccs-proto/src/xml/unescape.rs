@@ -6,7 +6,7 @@ use std::num::IntErrorKind;
 use memchr::{memchr, memchr_iter, memchr2_iter, memchr3_iter};
 
 use super::XmlError::{self, NotWellFormed, Restricted};
-use super::chars::{NONCHARACTER, is_ncname, is_noncharacter, is_xml_char};
+use super::chars::{NONCHARACTER_START, is_ncname, is_noncharacter, is_xml_char};
 use super::work::looked_at;
 
 /// Memory comes in steps of this, so that a text that is a little longer than the one before needs no other.
@@ -39,7 +39,7 @@ impl Run {
         looked_at(raw.len());
         let mut changes = Changes::None;
         // All that is rare at once.
-        for at in memchr3_iter(b'\r', b'>', NONCHARACTER, raw) {
+        for at in memchr3_iter(b'\r', b'>', NONCHARACTER_START, raw) {
             if raw.get(at) == Some(&b'\r') {
                 changes = Changes::LineEnds;
             } else if is_noncharacter(raw, at) {
@@ -207,7 +207,10 @@ const NO_ENTITY: Entity = Entity {
 const PLACES: usize = 16;
 
 /// Each at its [`Entity::place`].
-#[allow(clippy::indexing_slicing, reason = "checked when it is compiled")]
+#[allow(
+    clippy::indexing_slicing,
+    reason = "it would not compile with a place beyond the end"
+)]
 static ENTITIES: [Entity; PLACES] = {
     let mut entities = [NO_ENTITY; PLACES];
     let mut all: &[Entity] = &[
@@ -218,7 +221,9 @@ static ENTITIES: [Entity; PLACES] = {
         Entity::new(b"&gt;\0\0\0\0", b'>'),
     ];
     while let Some((entity, rest)) = all.split_first() {
-        entities[Entity::place(&entity.written.to_le_bytes())] = *entity;
+        let place = Entity::place(&entity.written.to_le_bytes());
+        assert!(entities[place].length == 0, "two entities at one place");
+        entities[place] = *entity;
         all = rest;
     }
     entities

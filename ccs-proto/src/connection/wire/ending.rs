@@ -40,9 +40,11 @@ impl Wire {
     /// once it is over.
     pub(crate) fn fail(&mut self, error: ConnectionError) {
         let was_over = self.is_over();
-        // Whatever else is the matter: without a transport there is nothing to wait for.
-        self.end.cut |= matches!(error, ConnectionError::Transport { .. });
-        if self.end.failure.is_some() || was_over {
+        // Whatever else is the matter: without a transport there is nothing to wait for. Who has ended its stream owes us
+        // nothing more, however the transport ends.
+        let is_transport = matches!(error, ConnectionError::Transport { .. });
+        self.end.cut |= is_transport;
+        if self.end.failure.is_some() || was_over || (is_transport && self.end.theirs) {
             return;
         }
         match &error {
