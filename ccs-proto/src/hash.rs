@@ -4,15 +4,13 @@ use std::hash::{BuildHasher, Hash};
 
 use foldhash::{fast, quality};
 
-use crate::server::Nonce;
-
 /// A key for hashes, out of a connection's random bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HashKey(u64);
 
 impl HashKey {
-    pub(crate) fn new(nonce: Nonce) -> Self {
-        let bytes = nonce.0.first_chunk().copied().unwrap_or_default();
+    pub(crate) fn new(nonce: [u8; 20]) -> Self {
+        let bytes = nonce.first_chunk().copied().unwrap_or_default();
         Self(u64::from_le_bytes(bytes))
     }
 

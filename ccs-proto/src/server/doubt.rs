@@ -70,7 +70,6 @@ impl Doubt {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Nonce;
     use super::*;
     use crate::hash::HashKey;
     use crate::message::Downstream;
@@ -79,7 +78,7 @@ mod tests {
 
     impl Doubt {
         fn ack(&mut self, id: &str) {
-            let key = HashKey::new(Nonce([7; 20]));
+            let key = HashKey::new([7; 20]);
             let content = Fingerprint::new(&Downstream::to("phone-1"), key);
             self.acked(id.into(), content);
         }

@@ -31,12 +31,11 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
-    use super::super::Nonce;
     use super::*;
     use crate::message::{Notification, Priority};
 
     fn key() -> HashKey {
-        HashKey::new(Nonce(*b"twenty random bytes."))
+        HashKey::new(*b"twenty random bytes.")
     }
 
     fn message() -> Downstream {
@@ -79,7 +78,7 @@ mod tests {
     #[test]
     fn every_byte_and_the_length_count_whatever_the_nonce() {
         for byte in (0..=255).step_by(15) {
-            let key = HashKey::new(Nonce([byte; 20]));
+            let key = HashKey::new([byte; 20]);
             let mut different = BTreeSet::new();
             let mut texts = 0;
             for length in 1..50 {
@@ -99,7 +98,7 @@ mod tests {
     #[test]
     fn each_connection_has_its_own() {
         let [own, other] =
-            [key(), HashKey::new(Nonce([7; 20]))].map(|key| Fingerprint::new(&message(), key));
+            [key(), HashKey::new([7; 20])].map(|key| Fingerprint::new(&message(), key));
         assert_ne!(own, other);
         assert!(own.is_of(&message()) && other.is_of(&message()));
     }

@@ -87,7 +87,7 @@ impl ServerConnection {
         let tap = config.tap.clone();
         let mut wire = Wire::new(id, config.limits, tap, StreamCondition::InvalidXml, now);
         wire.hide_input(true);
-        let hash_key = HashKey::new(nonce);
+        let hash_key = HashKey::new(nonce.0);
         Self {
             id,
             nonce,
