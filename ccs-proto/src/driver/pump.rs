@@ -39,7 +39,7 @@ pub(super) trait Bytes {
 
 /// What came of a turn.
 pub(super) struct Turn {
-    /// Something was read or written.
+    /// Something was read or written, or the transport failed.
     pub(super) moved: bool,
     /// There may be more to read; otherwise the transport wakes the task when there is.
     pub(super) more: bool,
@@ -85,14 +85,16 @@ impl<T: Transport> Pump<T> {
         let wrote = self.write(cx, now, bytes);
         // What was written may be what lets the connection read on.
         self.more = !drained && bytes.wants_input();
-        if !self.more
-            && let Some(what) = self.broken.take()
-        {
-            self.eof = true;
-            bytes.transport_failed(now, what);
-        }
+        let failed = match self.broken.take_if(|_| !self.more) {
+            Some(what) => {
+                self.eof = true;
+                bytes.transport_failed(now, what);
+                true
+            }
+            None => false,
+        };
         Turn {
-            moved: wrote_before || read || wrote,
+            moved: wrote_before || read || wrote || failed,
             more: self.more,
         }
     }
@@ -229,5 +231,89 @@ impl<T> Pump<T> {
 impl<T> Drop for Pump<T> {
     fn drop(&mut self) {
         self.forget_written();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Fails when it is read or flushed.
+    struct Fails {
+        reads: bool,
+    }
+
+    impl Transport for Fails {
+        fn poll_read(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+            if self.reads {
+                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+            } else {
+                Poll::Pending
+            }
+        }
+
+        fn poll_write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Has something to write, once, if at all.
+    struct Told {
+        to_write: RefCell<Option<&'static [u8]>>,
+        failures: RefCell<Vec<String>>,
+    }
+
+    impl Bytes for Told {
+        fn wants_input(&self) -> bool {
+            self.failures.borrow().is_empty()
+        }
+
+        fn receive(&self, _: Time, _: &[u8]) {}
+
+        fn receive_eof(&self, _: Time) {}
+
+        fn transport_failed(&self, _: Time, what: String) {
+            self.failures.borrow_mut().push(what);
+        }
+
+        fn poll_transmit(&self, _: Time, out: &mut BytesMut) -> bool {
+            let bytes = self.to_write.take();
+            out.extend_from_slice(bytes.unwrap_or_default());
+            bytes.is_some()
+        }
+
+        fn is_secret(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_once_and_followed_up_at_once() {
+        let cx = &mut Context::from_waker(Waker::noop());
+        for (reads, to_write) in [(true, None), (false, Some(&b"ack"[..]))] {
+            let told = Told {
+                to_write: RefCell::new(to_write),
+                failures: RefCell::default(),
+            };
+            let mut pump = Pump::new(Fails { reads });
+            let turn = pump.turn(cx, Time::ZERO, &told);
+            assert!(
+                turn.moved && !turn.more,
+                "a session dials anew because of it"
+            );
+            assert!(!pump.turn(cx, Time::ZERO, &told).moved);
+            assert_eq!(told.failures.borrow().len(), 1);
+        }
     }
 }
