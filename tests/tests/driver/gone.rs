@@ -10,36 +10,38 @@ use ccs_proto::message::{Data, Downstream, Upstream};
 use ccs_proto::{ServerConfig, ServerEvent};
 use ccs_tests::pipe::{End, FuturesTransport, Shape, World};
 
+use super::watched::{Watch, Watched};
 use super::{pair, yield_now};
 
 /// Takes no byte more once the peer has ended its stream.
+#[derive(Default)]
 struct GoneAfterTheEnd {
-    inner: FuturesTransport<End>,
     gone: bool,
 }
 
-impl Transport for GoneAfterTheEnd {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let read = self.inner.poll_read(cx, buffer);
+impl Watch for GoneAfterTheEnd {
+    fn read(
+        &mut self,
+        inner: &mut FuturesTransport<End>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let read = inner.poll_read(cx, buffer);
         if let Poll::Ready(Ok(count)) = read {
             self.gone |= buffer[..count].ends_with(b"</stream:stream>");
         }
         read
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.gone {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        self.inner.poll_write(cx, bytes)
+    fn before_write(&mut self) -> io::Result<()> {
+        refuse(self.gone)
     }
+}
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_flush(cx)
-    }
-
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_close(cx)
+fn refuse(gone: bool) -> io::Result<()> {
+    match gone {
+        true => Err(io::ErrorKind::BrokenPipe.into()),
+        false => Ok(()),
     }
 }
 
@@ -49,7 +51,8 @@ fn a_peer_that_is_gone_after_its_end_of_the_stream_does_not_make_it_a_failure() 
     let inner = world.clone();
     world.run(async move {
         let config = ServerConfig::default();
-        let gone = |inner| GoneAfterTheEnd { inner, gone: false };
+        let watch = GoneAfterTheEnd::default();
+        let gone = |inner| Watched { inner, watch };
         let mut pair = pair(inner, Shape::WIDE, config, gone).await;
         pair.peer.close();
         let Some(Event::Closed(told)) = pair.incoming.next().await else {
@@ -74,33 +77,22 @@ struct Held {
     reader: Rc<RefCell<Option<Waker>>>,
 }
 
-struct HeldTransport {
-    inner: FuturesTransport<End>,
-    held: Held,
-}
-
-impl Transport for HeldTransport {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.held.holds.get() {
-            self.held.reader.replace(Some(cx.waker().clone()));
+impl Watch for Held {
+    fn read(
+        &mut self,
+        inner: &mut FuturesTransport<End>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.holds.get() {
+            self.reader.replace(Some(cx.waker().clone()));
             return Poll::Pending;
         }
-        self.inner.poll_read(cx, buffer)
+        inner.poll_read(cx, buffer)
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.held.gone.get() {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        self.inner.poll_write(cx, bytes)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_flush(cx)
-    }
-
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_close(cx)
+    fn before_write(&mut self) -> io::Result<()> {
+        refuse(self.gone.get())
     }
 }
 
@@ -113,11 +105,8 @@ fn last_words(messages: usize) -> SendError {
         let mut config = ServerConfig::default();
         config.upstream_window = messages.max(1);
         let held = Held::default();
-        let at_the_transport = held.clone();
-        let wrap = |inner| HeldTransport {
-            inner,
-            held: at_the_transport,
-        };
+        let watch = held.clone();
+        let wrap = |inner| Watched { inner, watch };
         let mut pair = pair(inner, Shape::WIDE, config, wrap).await;
         let first = pair
             .client

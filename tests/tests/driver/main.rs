@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod gone;
+mod watched;
 
 use std::cell::Cell;
 use std::future::Future;
@@ -21,6 +22,8 @@ use ccs_proto::{
     ServerConnection, ServerEvent, Time, TransportSecurity,
 };
 use ccs_tests::pipe::{Counts, End, FuturesTransport, Shape, World, pipe};
+
+use watched::{Watch, Watched};
 
 const MESSAGES: usize = 2_000;
 
@@ -267,32 +270,24 @@ struct Reads {
     most: AtomicUsize,
 }
 
-struct CountsReads {
-    inner: FuturesTransport<End>,
-    reads: Arc<Reads>,
-}
-
-impl Transport for CountsReads {
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let read = self.inner.poll_read(cx, buffer);
+impl Watch for Arc<Reads> {
+    fn read(
+        &mut self,
+        inner: &mut FuturesTransport<End>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let read = inner.poll_read(cx, buffer);
         if read.is_ready() {
-            let reads = self.reads.now.fetch_add(1, Ordering::Relaxed) + 1;
-            self.reads.most.fetch_max(reads, Ordering::Relaxed);
+            let reads = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+            self.most.fetch_max(reads, Ordering::Relaxed);
         }
         read
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.reads.now.store(0, Ordering::Relaxed);
-        self.inner.poll_write(cx, bytes)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_flush(cx)
-    }
-
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner.poll_close(cx)
+    fn before_write(&mut self) -> io::Result<()> {
+        self.now.store(0, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -302,14 +297,11 @@ fn acks_go_out_while_more_is_there_to_be_read() {
     let world = World::default();
     let inner = world.clone();
     let reads = Arc::new(Reads::default());
-    let counted = Arc::clone(&reads);
+    let watch = Arc::clone(&reads);
     world.run(async move {
         let mut config = ServerConfig::default();
         config.upstream_window = MESSAGES;
-        let counts = |inner| CountsReads {
-            inner,
-            reads: counted,
-        };
+        let counts = |inner| Watched { inner, watch };
         let mut pair = pair(inner, Shape::WIDE, config, counts).await;
         for n in 0..MESSAGES {
             let data = Data::new().with("text", "x".repeat(1_000));
