@@ -165,7 +165,7 @@ pub(super) fn string_len(json: &str) -> Option<usize> {
     len.checked_add(rest.len())
 }
 
-/// What stands in `\uXXXX`.
+/// The code unit that `\u` and four hexadecimal digits stand for.
 fn code_unit(escape: &str) -> Option<u16> {
     u16::from_str_radix(escape.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
