@@ -1,4 +1,4 @@
-//! A downstream message checked and written, once for as often as it is sent.
+//! A downstream message checked, once for as often as it is sent, and written.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,36 +12,37 @@ use super::envelope;
 use super::ids::MessageId;
 use super::json::{Object, push_in_string};
 use super::limits::{self, InvalidMessage, MAX_COLLAPSE_KEY, MAX_NOTIFICATION, MAX_STANZA};
+use super::notification::Notification;
 use super::target::Target;
 
-/// Bytes that a stanza has beside target, ids and payload, mostly.
+/// Bytes that a stanza has beside target, ids and what the application writes, mostly. It has twice as many at most.
 const FRAME: usize = 192;
+/// Bytes that one byte is written as, at most: `\u003c`, `&quot;`.
+const ESCAPED: usize = 6;
 
 impl Downstream {
-    /// Checks the message and writes its whole stanza, once: a retry sends the same bytes again. The payload is shared with
-    /// the message, and with others that have the same.
+    /// Checks the message, once for as often as it is sent: a retry sends the same bytes again. The payload is shared with the
+    /// message, and with others that have the same.
     ///
     /// # Errors
     /// The first rule that it breaks, with the field, its size and the limit.
     pub fn encode(self, id: impl Into<MessageId>) -> Result<EncodedDownstream, InvalidMessage> {
         let id = id.into();
         self.check(&id)?;
-        let ids = id.as_str().len().saturating_mul(2);
-        let size = self.target.as_str().len().saturating_add(ids);
-        let mut frame = Vec::with_capacity(size.saturating_add(FRAME));
-        let data_at = envelope::push_downstream(&mut frame, &self, &id);
         let escaped = match self.data.as_ref().map(Data::for_wire) {
             Some(Cow::Owned(escaped)) => Some(escaped),
             _ => None,
         };
         let encoded = EncodedDownstream(Arc::new(Encoded {
             id,
-            frame,
-            data_at,
+            notification: self.notification.as_deref().map(Notification::to_json),
             escaped,
             message: self,
         }));
-        limits::check_size("message", encoded.stanza_len(), MAX_STANZA)?;
+        // Hardly a message comes near the limit, so hardly one is counted.
+        if encoded.weight().saturating_mul(ESCAPED) > MAX_STANZA {
+            limits::check_size("message", encoded.stanza().len(), MAX_STANZA)?;
+        }
         Ok(encoded)
     }
 
@@ -64,45 +65,20 @@ impl Downstream {
         }
         Ok(())
     }
-
-    /// The JSON body without the payload, and where that belongs in `out`.
-    pub(super) fn push_json(&self, out: &mut Vec<u8>, id: &MessageId) -> usize {
-        out.put_slice(match &self.target {
-            Target::Condition(_) => b"{\"condition\":\"",
-            Target::Token(_) | Target::Topic(_) => b"{\"to\":\"",
-        });
-        push_in_string(out, self.target.as_str());
-        out.put_slice(b"\",\"message_id\":\"");
-        push_in_string(out, id.as_str());
-        out.put_slice(b"\"");
-        self.options.push(&mut Object::go_on(out));
-        if self.data.is_some() {
-            out.put_slice(b",\"data\":");
-        }
-        let data_at = out.len();
-        let mut object = Object::go_on(out);
-        if let Some(notification) = &self.notification {
-            object.raw("notification", &notification.to_json());
-        }
-        object.close();
-        data_at
-    }
 }
 
-/// A message that was checked, with the bytes of its stanza. Cheap to clone.
+/// A message that was checked and can be sent. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncodedDownstream(Arc<Encoded>);
 
 #[derive(PartialEq, Eq)]
 struct Encoded {
     id: MessageId,
-    /// The stanza without the payload.
-    frame: Vec<u8>,
-    /// Where the payload belongs in it.
-    data_at: usize,
+    message: Downstream,
     /// The payload, where it is not sent as it is in the message.
     escaped: Option<String>,
-    message: Downstream,
+    /// What the system shows, as it is sent.
+    notification: Option<String>,
 }
 
 impl EncodedDownstream {
@@ -112,7 +88,7 @@ impl EncodedDownstream {
         &self.0.id
     }
 
-    /// The stanza, put together anew.
+    /// The stanza, written anew.
     #[must_use]
     pub fn stanza(&self) -> Bytes {
         let mut out = BytesMut::new();
@@ -122,26 +98,48 @@ impl EncodedDownstream {
 
     /// Appends the stanza.
     pub fn push_stanza(&self, out: &mut BytesMut) {
-        // `data_at` is within the frame, where it was taken from.
-        let frame = self.0.frame.split_at_checked(self.0.data_at);
-        let (head, tail) = frame.unwrap_or_default();
-        out.reserve(self.stanza_len());
-        out.extend_from_slice(head);
-        out.extend_from_slice(self.data().as_bytes());
-        out.extend_from_slice(tail);
+        out.reserve(self.weight());
+        envelope::push_downstream(out, self);
     }
 
-    /// Bytes of the stanza.
-    #[must_use]
-    pub fn stanza_len(&self) -> usize {
-        self.0.frame.len().saturating_add(self.data().len())
-    }
-
-    fn data(&self) -> &str {
-        match &self.0.escaped {
-            Some(escaped) => escaped,
-            None => self.0.message.payload().map_or("", Data::as_json),
+    pub(super) fn push_json(&self, out: &mut BytesMut) {
+        let message = &self.0.message;
+        out.put_slice(match &message.target {
+            Target::Condition(_) => b"{\"condition\":\"",
+            Target::Token(_) | Target::Topic(_) => b"{\"to\":\"",
+        });
+        push_in_string(out, message.target.as_str());
+        out.put_slice(b"\",\"message_id\":\"");
+        push_in_string(out, self.id().as_str());
+        out.put_slice(b"\"");
+        let mut object = Object::go_on(out);
+        message.options.push(&mut object);
+        if let Some(data) = self.data() {
+            object.written("data", data);
         }
+        if let Some(notification) = &self.0.notification {
+            object.written("notification", notification);
+        }
+        object.close();
+    }
+
+    /// The payload as it is sent.
+    fn data(&self) -> Option<&str> {
+        let escaped = self.0.escaped.as_deref();
+        escaped.or_else(|| self.0.message.data.as_ref().map(Data::as_json))
+    }
+
+    /// What it holds in memory, roughly, which is what the stanza has if nothing in it is escaped.
+    pub(crate) fn weight(&self) -> usize {
+        let message = &self.0.message;
+        let parts = [
+            self.id().as_str().len().saturating_mul(2),
+            message.target.as_str().len(),
+            message.options.collapse_key.as_deref().map_or(0, str::len),
+            self.data().map_or(0, str::len),
+            self.0.notification.as_deref().map_or(0, str::len),
+        ];
+        parts.into_iter().fold(FRAME, usize::saturating_add)
     }
 
     /// The message.
@@ -165,6 +163,7 @@ mod tests {
 
     use super::super::data::Data;
     use super::super::limits::{MAX_DATA, MAX_MESSAGE_ID, MAX_TIME_TO_LIVE, MAX_TOPIC_DATA};
+    use super::super::options::Priority;
     use super::super::target::Topic;
     use super::*;
 
@@ -213,6 +212,49 @@ mod tests {
         assert!(check(news.data("k", "x".repeat(MAX_TOPIC_DATA))).is_err());
         let wrong = check(Downstream::to("/topics/a b"));
         assert!(matches!(wrong, Err(InvalidMessage::Target(_))), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_stanza_may_fill_its_limit_and_not_more() {
+        let padded = |spaces| {
+            let data = Data::from_json(&format!("{{{}}}", " ".repeat(spaces))).unwrap();
+            Downstream::to("T").with_data(data).encode("m")
+        };
+        let frame = padded(0).unwrap().stanza().len();
+        let full = padded(MAX_STANZA - frame).unwrap();
+        assert_eq!(full.stanza().len(), MAX_STANZA);
+        assert_eq!(
+            padded(MAX_STANZA - frame + 1),
+            Err(InvalidMessage::TooLarge {
+                field: "message",
+                size: MAX_STANZA + 1,
+                limit: MAX_STANZA
+            })
+        );
+    }
+
+    #[test]
+    fn a_stanza_is_counted_where_it_could_be_too_large() {
+        let everything = |text: &str| {
+            Downstream::to(text)
+                .data(text, text)
+                .notification(Notification::new().title(text).body_loc_args([text]))
+                .collapse_key(text)
+                .priority(Priority::Normal)
+                .content_available(false)
+                .mutable_content(false)
+                .delay_while_idle(false)
+                .time_to_live(Duration::from_secs(MAX_TIME_TO_LIVE))
+                .receipt_requested(false)
+                .dry_run(false)
+                .encode(text)
+                .unwrap()
+        };
+        for text in ["x", "\"", "<", "\u{1}", "\u{ffff}", &"&".repeat(150)] {
+            let encoded = everything(text);
+            let most = encoded.weight() * ESCAPED;
+            assert!(encoded.stanza().len() <= most, "{encoded:?}");
+        }
     }
 
     #[test]

@@ -3,8 +3,7 @@
 
 use bytes::BytesMut;
 
-use super::downstream::Downstream;
-use super::ids::MessageId;
+use super::encode::EncodedDownstream;
 use super::json::{Object, push_in_string};
 use super::nack_code::NackCode;
 use super::receipt::Receipt;
@@ -20,19 +19,19 @@ const GCM_OPEN: &[u8] = b"<gcm xmlns=\"google:mobile:data\">";
 const GCM_CLOSE: &[u8] = b"</gcm></message>";
 
 /// A downstream message. The stanza has the message's id, by which a stanza error can be told to be about it; where XML
-/// cannot carry the id, none, and the echoed body tells. The payload is left out; where it belongs is returned.
-pub(super) fn push_downstream(out: &mut Vec<u8>, message: &Downstream, id: &MessageId) -> usize {
+/// cannot carry the id, none, and the echoed body tells.
+pub(super) fn push_downstream(out: &mut BytesMut, message: &EncodedDownstream) {
+    let id = message.id().as_str();
     out.extend_from_slice(b"<message id=\"");
-    if is_plain(id.as_str()) {
-        out.extend_from_slice(id.as_str().as_bytes());
-    } else if find_illegal(id.as_str()).is_none() {
-        push_attribute(out, id.as_str());
+    if is_plain(id) {
+        out.extend_from_slice(id.as_bytes());
+    } else if find_illegal(id).is_none() {
+        push_attribute(out, id);
     }
     out.extend_from_slice(b"\">");
     out.extend_from_slice(GCM_OPEN);
-    let data_at = message.push_json(out, id);
+    message.push_json(out);
     out.extend_from_slice(GCM_CLOSE);
-    data_at
 }
 
 /// The app server's ack of an upstream message or a receipt (fixture E34).

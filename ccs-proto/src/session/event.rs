@@ -141,7 +141,7 @@ impl SessionEvent {
     /// What it holds in memory, roughly.
     pub(crate) fn weight(&self) -> usize {
         let large = match self {
-            Self::NotStored { message } => message.stanza_len(),
+            Self::NotStored { message } => message.weight(),
             Self::DeadLetter(dead) => dead.weight(),
             Self::Settled {
                 outcome: Settlement::Refused(Refused::Nack(nack)),
@@ -272,7 +272,7 @@ pub struct DeadLetter {
 impl DeadLetter {
     pub(super) fn weight(&self) -> usize {
         match &self.message {
-            DeadMessage::Downstream(message) => message.stanza_len(),
+            DeadMessage::Downstream(message) => message.weight(),
             DeadMessage::Received(received) => received.body().len(),
         }
     }

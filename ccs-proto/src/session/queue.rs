@@ -98,7 +98,7 @@ impl Queue {
     ) -> u64 {
         let number = self.next;
         self.next = self.next.wrapping_add(1);
-        self.bytes = self.bytes.saturating_add(message.stanza_len());
+        self.bytes = self.bytes.saturating_add(message.weight());
         self.by_id.insert(message.id().clone(), number);
         self.deadlines.insert((deadline(expires, too_late), number));
         let entry = Entry {
@@ -168,7 +168,7 @@ impl Queue {
         self.by_id.remove(entry.message.id());
         self.deadlines
             .remove(&(deadline(entry.expires, entry.too_late), number));
-        self.bytes = self.bytes.saturating_sub(entry.message.stanza_len());
+        self.bytes = self.bytes.saturating_sub(entry.message.weight());
         Some(entry)
     }
 

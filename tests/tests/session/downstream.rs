@@ -287,7 +287,7 @@ fn at_its_bound_a_message_comes_back_and_room_is_told_once() {
 
 #[test]
 fn the_queue_is_bounded_in_bytes() {
-    let mut world = World::bound_with(|config, _| config.queue_bytes = 200);
+    let mut world = World::bound_with(|config, _| config.queue_bytes = 300);
     world.submit("m-1");
     world.submit("m-2");
     let more = Downstream::to("T");
