@@ -31,6 +31,7 @@ const UP: &str = "upstream bytes -> event";
 const UP_ACK: &str = "upstream bytes -> event -> ack bytes";
 const ACK: &str = "ack -> bytes";
 const DOWN: &str = "downstream -> bytes";
+const SEND: &str = "downstream -> connection -> bytes";
 const ENDPOINT: &str = "endpoint: downstream bytes -> event -> ack bytes";
 const JSON: &str = "JSON of an upstream message alone";
 const LIMIT: &str = "limits, on the bytes of the stream";
@@ -38,7 +39,8 @@ const LIMIT: &str = "limits, on the bytes of the stream";
 /// What a row is compared with: serde_json with the payload alone, nothing copied.
 fn base(what: &'static str) -> (&'static str, &'static str) {
     match what {
-        ACK | DOWN => (what, NO_STANZA),
+        ACK => (what, NO_STANZA),
+        DOWN | SEND => (DOWN, NO_STANZA),
         _ => (JSON, RAW),
     }
 }
@@ -102,7 +104,7 @@ fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
     let mut add = |what, by, job: Box<dyn Job>| {
         let messages = match (what, by) {
             // What is in flight, or not acked, is a window at most.
-            (UP | ACK | DOWN, "ccs") | (ENDPOINT, _) => WINDOW,
+            (UP | ACK | SEND, "ccs") | (ENDPOINT, _) => WINDOW,
             _ => MESSAGES,
         };
         let label = Label { what, by, ..label };
@@ -156,11 +158,12 @@ fn add_reads(cases: &mut Vec<Case<Label>>, corpus: &Rc<Corpus>, label: Label) {
             add(ACK, "ccs", Box::new(ccs::AckBytes::new(corpus(), chunk)));
             add(ACK, "naive", Box::new(naive::acks(corpus())));
             add(ACK, NO_STANZA, Box::new(json::write_ack(corpus())));
-            add(DOWN, "ccs", Box::new(ccs::Sends::new(&corpus())));
+            add(DOWN, "ccs", Box::new(ccs::Writes::new(&corpus())));
             add(DOWN, "naive", Box::new(naive::writes(corpus())));
             #[cfg(feature = "xmpp-rs")]
             add(DOWN, "xmpp-rs", Box::new(xmpp_rs::writes(corpus())));
             add(DOWN, NO_STANZA, Box::new(json::write_raw(corpus())));
+            add(SEND, "ccs", Box::new(ccs::Sends::new(&corpus())));
         }
     }
 }
@@ -203,7 +206,7 @@ fn show(measured: &[Measured<Label>], title: &str, cell: impl Fn(&Measured<Label
         }
     }
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for what in [UP, UP_ACK, ACK, DOWN, ENDPOINT, JSON, LIMIT] {
+    for what in [UP, UP_ACK, ACK, DOWN, SEND, ENDPOINT, JSON, LIMIT] {
         rows.push(vec![what.to_owned()]);
         let mut seen = Vec::new();
         for Measured { label, .. } in measured.iter().filter(|m| m.label.what == what) {

@@ -161,7 +161,43 @@ impl Job for Acks {
     }
 }
 
-/// Typed downstream messages to bytes, a window at a time; the acks come in between.
+/// Typed downstream messages to bytes, as they go into a connection's buffer.
+pub struct Writes {
+    messages: Vec<(Downstream, MessageId)>,
+    /// Those that are written next: writing one uses it up.
+    ready: IntoIter<(Downstream, MessageId)>,
+    out: BytesMut,
+}
+
+impl Writes {
+    pub fn new(corpus: &Corpus) -> Self {
+        let messages = messages(&corpus.samples, 0);
+        Self {
+            ready: messages.clone().into_iter(),
+            messages,
+            out: BytesMut::new(),
+        }
+    }
+}
+
+impl Job for Writes {
+    fn run(&mut self) -> usize {
+        let mut written = 0;
+        for (message, id) in self.ready.by_ref() {
+            self.out.clear();
+            let message = message.encode(id).expect("valid");
+            message.push_stanza(&mut self.out);
+            written += std::hint::black_box(&self.out).len();
+        }
+        written
+    }
+
+    fn tidy(&mut self) {
+        self.ready = self.messages.clone().into_iter();
+    }
+}
+
+/// The same through a connection, which keeps them for their answers: a window at a time, and the acks come in between.
 pub struct Sends {
     messages: Vec<(Downstream, MessageId)>,
     /// Those that are sent next: sending one uses it up.
