@@ -134,7 +134,12 @@ impl Framer {
         }
         self.release();
         match self.advance(input) {
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                if !self.mid_unit {
+                    self.held.forget();
+                }
+                Ok(None)
+            }
             Ok(Some(Found::Frame(frame))) => Ok(Some(frame)),
             Ok(Some(Found::Buffered { header })) => {
                 Ok(Some(Frame::whole(header, self.held.bytes())))
@@ -175,7 +180,7 @@ impl Framer {
     /// Lets go of the frame that was given out last.
     pub(crate) fn release(&mut self) {
         if self.given_out {
-            self.held.forget();
+            self.held.clear();
             self.given_out = false;
         }
     }

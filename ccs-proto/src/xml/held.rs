@@ -59,7 +59,15 @@ impl Held {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The memory goes too, not only its contents: most connections idle most of the time.
+    /// Lets go of the bytes and keeps the memory: where reads are cut, the next unit is cut as well.
+    pub fn clear(&mut self) {
+        if self.secret {
+            self.bytes.zeroize();
+        }
+        self.bytes.clear();
+    }
+
+    /// Lets go of the memory too: most connections idle most of the time.
     pub fn forget(&mut self) {
         self.replace(Vec::new());
     }
@@ -97,6 +105,8 @@ mod tests {
             held.push(&[b'x'; 511][..more]);
             assert_eq!(held.memory(), memory, "after {} bytes", held.bytes().len());
         }
+        held.clear();
+        assert_eq!((held.memory(), held.bytes()), (1500, &b""[..]));
         held.forget();
         assert_eq!((held.memory(), held.bytes()), (0, &b""[..]));
     }

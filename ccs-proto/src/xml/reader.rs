@@ -8,7 +8,7 @@ use super::XmlLimits;
 use super::chars::find_illegal;
 use super::cursor::Cursor;
 use super::tag::{self, Ns, Tag, at_most};
-use super::unescape::Run;
+use super::unescape::{ROOM, Run};
 use super::work::looked_at;
 use super::wrapping::{Known, Wrapping};
 
@@ -66,9 +66,12 @@ impl Reader {
         tag::default_namespace(&self.resolver)
     }
 
-    /// Gives up memory that waits for another element.
-    pub fn release(&mut self) {
-        self.copy = Vec::new();
+    /// Gives up memory that waits for another element, at the end of what can be read now. Most connections idle there. Where
+    /// an element `has_begun` the next read is near, and what most texts need is kept for it.
+    pub fn release(&mut self, has_begun: bool) {
+        if !has_begun || self.copy.capacity() > ROOM {
+            self.copy = Vec::new();
+        }
     }
 
     /// The tags that were [remembered](Cursor::remember), for the framer.

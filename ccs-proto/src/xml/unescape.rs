@@ -10,7 +10,7 @@ use super::chars::{NONCHARACTER_START, is_ncname, is_noncharacter, is_xml_char};
 use super::work::looked_at;
 
 /// Memory comes in steps of this, so that a text that is a little longer than the one before needs no other.
-const ROOM: usize = 2048;
+pub(super) const ROOM: usize = 2048;
 
 /// How a run of character data is written.
 #[derive(Debug, Clone, Copy)]

@@ -115,8 +115,7 @@ impl Wire {
                 None => match self.framer.next(input) {
                     Ok(Some(frame)) => frame,
                     Ok(None) => {
-                        // Between reads most connections idle.
-                        self.reader.release();
+                        self.reader.release(self.framer.is_mid_element());
                         let since = self.stanza_since.unwrap_or(self.now);
                         self.stanza_since = self.framer.is_mid_element().then_some(since);
                         return Ok(None);
