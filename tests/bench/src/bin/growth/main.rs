@@ -1,5 +1,5 @@
-//! How costs grow: a byte with the size of stanzas and of reads, an operation of a session with what is queued, a message
-//! through a hub with what is queued and with connections. Flat is right, but for the depth of a tree and what it misses of
+//! How costs grow: a byte with the size of stanzas and of reads, an operation of a session with what is queued and
+//! remembered, a message through a hub with what is queued and with connections. Flat is right, but for the depth of a tree and what it misses of
 //! the processor's caches.
 //!
 //! `cargo run --release --manifest-path tests/bench/Cargo.toml --bin growth -- [--rounds N] [--json] [--svg FOLDER]`
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         }
     }
     let mut all = bytes::grow(rounds);
-    all.push(session::grow(rounds));
+    all.extend(session::grow(rounds));
     all.extend(hub::grow(rounds));
     for growth in &all {
         match json {

@@ -1,14 +1,16 @@
-//! What an operation of a session costs with so many messages in its queue.
+//! What an operation of a session costs with so many messages in its queue, and a message from a device with so many that
+//! are remembered.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use ccs_bench::corpus::{Corpus, MESSAGES, Quotes, Size, stanza};
 use ccs_bench::job::{Case, Job, measure};
 use ccs_bench::login::{NOW, client_config};
 use ccs_proto::message::{Downstream, MessageId};
-use ccs_proto::session::{Command, Session, SessionConfig, SessionEvent};
+use ccs_proto::session::{Command, Session, SessionConfig, SessionEvent, Verdict};
 use ccs_proto::{
     ConnectionId, Nonce, ServerConfig, ServerConnection, ServerEvent, TransportSecurity,
 };
@@ -18,11 +20,41 @@ use super::{Curve, Growth};
 const QUEUED: [usize; 6] = [1, 10, 100, 1_000, 10_000, 100_000];
 /// Operations in a run: a window.
 const BATCH: usize = 100;
+const READ: usize = 8 * 1024;
 const CONNECTION: ConnectionId = ConnectionId(1);
 
 const OPERATIONS: [&str; 4] = ["submit and store", "cancel", "send and settle", "deadline"];
+const DELIVER: &str = "read, deliver, store, ack";
 
-pub fn grow(rounds: usize) -> Growth {
+pub fn grow(rounds: usize) -> Vec<Growth> {
+    vec![
+        Growth {
+            key: "session",
+            title: "an operation of a session",
+            x: "messages queued",
+            y: "ns an operation",
+            curves: operations(rounds),
+        },
+        Growth {
+            key: "session-upstream",
+            title: "a message of a device through a session",
+            x: "messages remembered",
+            y: "ns a message",
+            curves: deliveries(rounds),
+        },
+    ]
+}
+
+fn deliveries(rounds: usize) -> Vec<Curve> {
+    let case = |remembered| Case {
+        label: (DELIVER, remembered),
+        messages: BATCH,
+        job: Box::new(Deliveries::remembering(remembered)) as Box<dyn Job>,
+    };
+    curves(&[DELIVER], QUEUED.map(case).into(), rounds)
+}
+
+fn operations(rounds: usize) -> Vec<Curve> {
     let mut cases = Vec::new();
     for queued in QUEUED {
         for operation in OPERATIONS {
@@ -40,23 +72,21 @@ pub fn grow(rounds: usize) -> Growth {
             });
         }
     }
+    curves(&OPERATIONS, cases, rounds)
+}
+
+fn curves(names: &[&str], cases: Vec<Case<(&str, usize)>>, rounds: usize) -> Vec<Curve> {
     // A run is short, so there can be many.
     let measured = measure(cases, rounds * 10);
-    let curve = |operation: &&str| Curve {
-        name: (*operation).to_owned(),
+    let curve = |name: &&str| Curve {
+        name: (*name).to_owned(),
         points: measured
             .iter()
-            .filter(|one| one.label.0 == *operation)
+            .filter(|one| one.label.0 == *name)
             .map(|one| (one.label.1, one.ns))
             .collect(),
     };
-    Growth {
-        key: "session",
-        title: "an operation of a session",
-        x: "messages queued",
-        y: "ns an operation",
-        curves: OPERATIONS.iter().map(curve).collect(),
-    }
+    names.iter().map(curve).collect()
 }
 
 /// A session with a queue of its own.
@@ -68,16 +98,23 @@ struct Work {
 
 impl Work {
     fn new(queued: usize) -> Self {
+        let mut work = Self::with(|config| {
+            config.queue_messages = queued + 2 * BATCH;
+            config.queue_bytes = usize::MAX;
+        });
+        work.submit(queued);
+        work
+    }
+
+    fn with(change: impl FnOnce(&mut SessionConfig)) -> Self {
         let mut config = SessionConfig::new(Arc::new(client_config()), "m", 1);
-        config.queue_messages = queued + 2 * BATCH;
-        config.queue_bytes = usize::MAX;
+        change(&mut config);
         let mut work = Self {
             session: Session::new(config, NOW),
             next: 0,
             queued: VecDeque::new(),
         };
         work.connect();
-        work.submit(queued);
         work
     }
 
@@ -213,6 +250,65 @@ impl Job for Settles {
                 "<message><gcm xmlns=\"google:mobile:data\">{{\"message_type\":\"ack\",\
                  \"from\":\"DEVICE\",\"message_id\":\"{id}\"}}</gcm></message>"
             );
+        }
+    }
+}
+
+/// A window of messages of devices comes, and each is handled: the oldest that are remembered go.
+struct Deliveries {
+    work: Work,
+    corpus: Corpus,
+    stream: Vec<u8>,
+    out: BytesMut,
+}
+
+impl Deliveries {
+    fn remembering(messages: usize) -> Self {
+        let mut job = Self {
+            work: Work::with(|config| {
+                config.remembered_messages = messages;
+                config.remembered_bytes = usize::MAX;
+            }),
+            corpus: Corpus::new(Size(1_000), Quotes::Raw),
+            stream: Vec::new(),
+            out: BytesMut::new(),
+        };
+        job.tidy();
+        for _ in 0..messages / BATCH {
+            job.run();
+            job.tidy();
+        }
+        job
+    }
+}
+
+impl Job for Deliveries {
+    fn run(&mut self) -> usize {
+        let mut written = 0;
+        for read in self.stream.chunks(READ) {
+            self.work.session.receive(NOW, CONNECTION, read);
+            while let Some(delivery) = self.work.session.poll_delivery() {
+                let handled = self.work.session.handled(NOW, delivery.token, Verdict::Ack);
+                handled.expect("its own");
+                self.work.obey();
+            }
+            let session = &mut self.work.session;
+            while session.poll_transmit(NOW, CONNECTION, &mut self.out) {}
+            written += self.out.len();
+            self.out.clear();
+        }
+        written
+    }
+
+    /// An id that came before is known, so each has its own.
+    fn tidy(&mut self) {
+        self.stream.clear();
+        for _ in 0..BATCH {
+            let sample = &self.corpus.samples[self.work.next % MESSAGES];
+            let id = format!("u-{:012}", self.work.next);
+            self.work.next += 1;
+            let body = sample.body.replace(&sample.id, &id);
+            self.stream.extend(stanza(&body, Quotes::Raw).into_bytes());
         }
     }
 }
