@@ -39,7 +39,7 @@ pub struct Framer {
     scanner: Scanner,
     // Inside a unit: its first byte was seen and its last was not.
     mid_unit: bool,
-    // What earlier inputs held of the unit, or the unit itself while the caller looks at it.
+    // What earlier inputs held of the unit, or the unit itself while the caller looks at it; or memory for the next.
     held: Held,
     given_out: bool,
     // The stream's own name as its start tag wrote it.

@@ -59,12 +59,14 @@ impl Held {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Lets go of the bytes and keeps the memory: where reads are cut, the next unit is cut as well.
+    /// Lets go of the bytes, and keeps what memory most messages need: where one was cut, the next will be. A stranger is left
+    /// nothing.
     pub fn clear(&mut self) {
-        if self.secret {
-            self.bytes.zeroize();
+        if self.secret || self.bytes.capacity() > FIRST {
+            self.forget();
+        } else {
+            self.bytes.clear();
         }
-        self.bytes.clear();
     }
 
     /// Lets go of the memory too: most connections idle most of the time.
@@ -105,10 +107,22 @@ mod tests {
             held.push(&[b'x'; 511][..more]);
             assert_eq!(held.memory(), memory, "after {} bytes", held.bytes().len());
         }
-        held.clear();
-        assert_eq!((held.memory(), held.bytes()), (1500, &b""[..]));
         held.forget();
         assert_eq!((held.memory(), held.bytes()), (0, &b""[..]));
+    }
+
+    #[test]
+    fn memory_is_kept_for_the_next_message_and_not_for_a_large_one_or_a_stranger() {
+        let mut held = Held::new(65_536);
+        held.push(b"x");
+        held.clear();
+        assert_eq!(held.memory(), 0, "a stranger's");
+        held.set_public();
+        for (bytes, memory) in [(1, 2048), (2048, 2048), (2049, 0)] {
+            held.push(&vec![b'x'; bytes]);
+            held.clear();
+            assert_eq!((held.memory(), held.bytes()), (memory, &b""[..]), "{bytes}");
+        }
     }
 
     #[test]

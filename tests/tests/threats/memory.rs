@@ -142,18 +142,51 @@ fn read(stanza: &[u8], piece: usize) {
 
 #[test]
 fn x4_what_ended_a_connection_is_let_go_at_once() {
-    let endless = format!("<message>{}", "x".repeat(STANZA));
-    for at in BOUND {
-        let mut attacked = at.open();
-        let info = measure(|| {
-            assert!(attacked.feed(endless.as_bytes().chunks(1_000)).is_some());
-            attacked.said();
-        });
-        assert!(
-            info.bytes_current < 4_096,
-            "{} bytes are left",
-            info.bytes_current
-        );
+    let long = "x".repeat(STANZA - 100);
+    for end in [
+        format!("<message>{long}{long}"),
+        gcm(&format!("{long}&nothing;")),
+        format!("<bogus>{long}</bogus>"),
+        format!("<presence>{long}</presence><bogus/>"),
+        format!("<presence>{long}</presence>{}", " ".repeat(3_000)),
+    ] {
+        for (at, piece) in BOUND.into_iter().flat_map(|at| [(at, 1_000), (at, 16_384)]) {
+            let mut attacked = at.open();
+            let info = measure(|| {
+                assert!(attacked.feed(end.as_bytes().chunks(piece)).is_some());
+                attacked.said();
+            });
+            let left = info.bytes_current;
+            assert!(left < 4_096, "{left} bytes are left at {at:?}: {:.20}", end);
+        }
+    }
+}
+
+/// What is kept from message to message where reads end inside of one, and where they end between two.
+#[test]
+fn x4_a_message_leaves_little_behind_where_the_next_has_begun() {
+    let large = gcm(&"&quot;".repeat(STANZA / 6 - 20));
+    let small = gcm(&"&quot;".repeat(200));
+    for (references, next, kept) in [
+        (&large, "", 512),
+        (&small, "", 512),
+        (&large, "<message>", 512),
+        (&small, "<message>", 4_096),
+    ] {
+        let bytes = format!("{references}{references}{references}{next}");
+        for at in BOUND {
+            let mut attacked = at.open();
+            let info = measure(|| {
+                for piece in bytes.as_bytes().chunks(16_384) {
+                    assert_eq!(attacked.feed([piece]), None);
+                    attacked.said();
+                    attacked.pair.client_events = Vec::new();
+                    attacked.pair.server_events = Vec::new();
+                }
+            });
+            let left = info.bytes_current;
+            assert!(left <= kept, "{left} bytes at {at:?} before {next:?}");
+        }
     }
 }
 
