@@ -28,14 +28,14 @@ impl Downstream {
     /// The first rule that it breaks, with the field, its size and the limit.
     pub fn encode(self, id: impl Into<MessageId>) -> Result<EncodedDownstream, InvalidMessage> {
         let id = id.into();
-        self.check(&id)?;
+        let notification = self.check(&id)?;
         let escaped = match self.data.as_ref().map(Data::for_wire) {
             Some(Cow::Owned(escaped)) => Some(escaped),
             _ => None,
         };
         let encoded = EncodedDownstream(Arc::new(Encoded {
             id,
-            notification: self.notification.as_deref().map(Notification::to_json),
+            notification,
             escaped,
             message: self,
         }));
@@ -46,8 +46,8 @@ impl Downstream {
         Ok(encoded)
     }
 
-    /// All rules of one message (`docs/protocol.md` §3.2, §3.3).
-    pub(super) fn check(&self, id: &MessageId) -> Result<(), InvalidMessage> {
+    /// All rules of one message (`docs/protocol.md` §3.2, §3.3). Gives the notification as it is sent.
+    pub(super) fn check(&self, id: &MessageId) -> Result<Option<String>, InvalidMessage> {
         limits::check_id(id)?;
         limits::check_target(&self.target)?;
         if let Some(key) = &self.options.collapse_key {
@@ -59,11 +59,11 @@ impl Downstream {
         if let Some(data) = &self.data {
             limits::check_data(data, &self.target)?;
         }
-        if let Some(notification) = &self.notification {
-            let size = notification.to_json().len();
-            limits::check_size("notification", size, MAX_NOTIFICATION)?;
+        let notification = self.notification.as_deref().map(Notification::to_json);
+        if let Some(json) = &notification {
+            limits::check_size("notification", json.len(), MAX_NOTIFICATION)?;
         }
-        Ok(())
+        Ok(notification)
     }
 }
 
@@ -129,7 +129,7 @@ impl EncodedDownstream {
         escaped.or_else(|| self.0.message.data.as_ref().map(Data::as_json))
     }
 
-    /// What it holds in memory, roughly, which is what the stanza has if nothing in it is escaped.
+    /// About the bytes of the stanza: payload and notification as they are sent, the rest before anything is escaped.
     pub(crate) fn weight(&self) -> usize {
         let message = &self.0.message;
         let parts = [
@@ -162,7 +162,9 @@ mod tests {
     use std::time::Duration;
 
     use super::super::data::Data;
-    use super::super::limits::{MAX_DATA, MAX_MESSAGE_ID, MAX_TIME_TO_LIVE, MAX_TOPIC_DATA};
+    use super::super::limits::{
+        MAX_DATA, MAX_MESSAGE_ID, MAX_TIME_TO_LIVE, MAX_TOKEN, MAX_TOPIC_DATA,
+    };
     use super::super::options::Priority;
     use super::super::target::Topic;
     use super::*;
@@ -216,45 +218,62 @@ mod tests {
 
     #[test]
     fn a_stanza_may_fill_its_limit_and_not_more() {
-        let padded = |spaces| {
-            let data = Data::from_json(&format!("{{{}}}", " ".repeat(spaces))).unwrap();
-            Downstream::to("T").with_data(data).encode("m")
-        };
-        let frame = padded(0).unwrap().stanza().len();
-        let full = padded(MAX_STANZA - frame).unwrap();
-        assert_eq!(full.stanza().len(), MAX_STANZA);
-        assert_eq!(
-            padded(MAX_STANZA - frame + 1),
-            Err(InvalidMessage::TooLarge {
-                field: "message",
-                size: MAX_STANZA + 1,
-                limit: MAX_STANZA
-            })
-        );
+        let plain = Downstream::to("T");
+        // All that its target and its id can be escaped to.
+        let escaped = Downstream::to("\u{1}".repeat(MAX_TOKEN).as_str());
+        for (message, id) in [(plain, "m".to_owned()), (escaped, "\"".repeat(250))] {
+            let padded = |spaces| {
+                let data = Data::from_json(&format!("{{{}}}", " ".repeat(spaces))).unwrap();
+                message.clone().with_data(data).encode(id.as_str())
+            };
+            let spaces = MAX_STANZA - padded(0).unwrap().stanza().len();
+            let full = padded(spaces).unwrap();
+            assert_eq!(full.stanza().len(), MAX_STANZA);
+            assert_eq!(
+                padded(spaces + 1),
+                Err(InvalidMessage::TooLarge {
+                    field: "message",
+                    size: MAX_STANZA + 1,
+                    limit: MAX_STANZA
+                })
+            );
+        }
     }
 
     #[test]
-    fn a_stanza_is_counted_where_it_could_be_too_large() {
-        let everything = |text: &str| {
-            Downstream::to(text)
-                .data(text, text)
-                .notification(Notification::new().title(text).body_loc_args([text]))
-                .collapse_key(text)
-                .priority(Priority::Normal)
-                .content_available(false)
-                .mutable_content(false)
-                .delay_while_idle(false)
-                .time_to_live(Duration::from_secs(MAX_TIME_TO_LIVE))
-                .receipt_requested(false)
-                .dry_run(false)
-                .encode(text)
-                .unwrap()
-        };
-        for text in ["x", "\"", "<", "\u{1}", "\u{ffff}", &"&".repeat(150)] {
-            let encoded = everything(text);
-            let most = encoded.weight() * ESCAPED;
-            assert!(encoded.stanza().len() <= most, "{encoded:?}");
+    fn a_stanza_weighs_what_its_parts_have() {
+        let weight = |message: Downstream, id: &str| message.encode(id).unwrap().weight();
+        let one = || Downstream::to("T");
+        let data = |spaces| one().with_data(Data::from_json(&format!("{{{spaces}}}")).unwrap());
+        let title = |title| one().notification(Notification::new().title(title));
+        for (light, heavy, by) in [
+            (weight(one(), "m"), weight(one(), "m-1"), 4),
+            (weight(one(), "m"), weight(Downstream::to("TOKEN"), "m"), 4),
+            (
+                weight(one().collapse_key("k"), "m"),
+                weight(one().collapse_key("key"), "m"),
+                2,
+            ),
+            (weight(data(""), "m"), weight(data("  "), "m"), 2),
+            (weight(title("t"), "m"), weight(title("title"), "m"), 4),
+        ] {
+            assert_eq!(heavy - light, by);
         }
+        let everything = Downstream::to("T")
+            .priority(Priority::Normal)
+            .content_available(false)
+            .mutable_content(false)
+            .delay_while_idle(false)
+            .time_to_live(Duration::from_secs(MAX_TIME_TO_LIVE))
+            .receipt_requested(false)
+            .dry_run(false)
+            .collapse_key("k")
+            .data("k", "v")
+            .notification(Notification::new())
+            .encode("m")
+            .unwrap();
+        // What `FRAME` says of itself.
+        assert!(everything.stanza().len() <= everything.weight() + FRAME);
     }
 
     #[test]

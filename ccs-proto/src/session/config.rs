@@ -28,7 +28,8 @@ pub struct SessionConfig {
 
     /// Messages accepted and not settled, at most. Default: 10,000.
     pub queue_messages: usize,
-    /// Bytes of their stanzas as they are before anything in them is escaped, at most. Default: 64 MiB.
+    /// Bytes of their stanzas, about and at most: payload and notification as they are sent, ids and targets as they were given,
+    /// 192 for the rest. Default: 64 MiB.
     pub queue_bytes: usize,
     /// Events that nobody took, at which nothing more is accepted or taken from connections. Default: 10,000.
     pub events: usize,
