@@ -79,6 +79,10 @@ impl Client {
     /// Starts a service that survives its connections, and has the runtime run its driver. Nothing is waited for: it dials by
     /// itself, and tells by [`Inbound`] how that goes.
     ///
+    /// Take what comes by that stream, or drop it. While it is held and nobody takes from it, the service stands still as soon as
+    /// [`events`](SessionConfig::events) wait there, 10,000 by default: every connection that is lost and every message that is
+    /// accepted is one.
+    ///
     /// The runtime is known by the type of `config`: see the adapters' `StartConfig`.
     #[must_use = "the service ends when its handles are dropped"]
     pub fn start<R: Runtime>(config: StartConfig<R>) -> (Service, Inbound) {
