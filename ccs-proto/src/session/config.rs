@@ -72,7 +72,7 @@ pub struct SessionConfig {
     pub upstream_messages: usize,
     /// Bytes of their bodies, at most. Default: 8 MiB.
     pub upstream_bytes: usize,
-    /// Waits before a handler gets a message again. Default: 1 s, doubling to 60 s.
+    /// Waits before a handler gets a message again, at least half of each. Default: 1 s, doubling to 60 s.
     pub handler_retry: Backoff,
     /// How often a handler gets a message before it is a dead letter. Default: 5.
     pub handler_tries: u32,

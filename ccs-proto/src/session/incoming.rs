@@ -72,7 +72,10 @@ impl Session {
             }
             Verdict::Retry => {
                 let failed = tries.saturating_sub(1);
-                let wait = self.config.handler_retry.wait(failed, &mut self.random);
+                let wait = self
+                    .config
+                    .handler_retry
+                    .long_wait(failed, &mut self.random);
                 self.deliveries.wait(number, self.now + wait);
                 if let Some(held) = self.deliveries.get(number) {
                     let message_id = held.received.message_id().clone();
