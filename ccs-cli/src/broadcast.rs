@@ -1,7 +1,6 @@
 //! `ccs broadcast`: one message to many devices.
 
 use std::fs;
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use crate::message_args::MessageArgs;
 use crate::ndjson::Line;
 use crate::sending::Sending;
 use crate::service_args::{ServiceArgs, Waiting};
+use crate::terminal::Progress;
 
 /// Send a message to every device of a file
 #[derive(Debug, Args)]
@@ -41,13 +41,17 @@ pub async fn run(args: BroadcastArgs) -> Result<(), Failure> {
     // Each copy gets its own target.
     let message = args.message.message(Target::Token("".into()))?;
     let timeout = Duration::from_secs(args.timeout);
-    let mut sending = Sending::new(args.service.start(Waiting::RetryFor)?, timeout);
+    let mut sending = Sending::new(args.service.start(Waiting::RetryFor)?, timeout)?;
     let total = tokens.len();
-    let mut progress = Progress::new(total);
-    for token in tokens {
+    let mut progress = Progress::new();
+    // Not each for itself: that would take longer than to send it.
+    let step = if progress.is_in_place() { 100 } else { 10_000 };
+    for (done, token) in (1..).zip(tokens) {
         let copy = message.clone().retarget(Target::Token(token));
         sending.send(copy).await;
-        progress.step();
+        if done % step == 0 || done == total {
+            progress.show(&format!("{done} of {total}"));
+        }
     }
     let (tally, failure) = sending.finish().await;
     progress.end();
@@ -84,39 +88,5 @@ impl BroadcastArgs {
             )));
         }
         Ok(tokens)
-    }
-}
-
-/// Progress for people, on stderr: rewritten in place in a terminal, now and then a line elsewhere.
-struct Progress {
-    done: usize,
-    total: usize,
-    in_place: bool,
-}
-
-impl Progress {
-    fn new(total: usize) -> Self {
-        Self {
-            done: 0,
-            total,
-            in_place: std::io::stderr().is_terminal(),
-        }
-    }
-
-    fn step(&mut self) {
-        self.done += 1;
-        let Self { done, total, .. } = self;
-        if self.in_place && (done.is_multiple_of(100) || done == total) {
-            eprint!("\r{done} of {total}");
-            let _ = std::io::stderr().flush();
-        } else if !self.in_place && (done.is_multiple_of(10_000) || done == total) {
-            eprintln!("ccs: {done} of {total}");
-        }
-    }
-
-    fn end(&self) {
-        if self.in_place {
-            eprintln!();
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Exit codes: why the command ended, for scripts.
 
 use std::fmt;
+use std::io::ErrorKind;
 
 use ccs_tokio::proto::StreamCondition;
 use ccs_tokio::{ConnectError, ConnectionError};
@@ -26,11 +27,26 @@ pub enum Failure {
     Refused(String),
     /// 8: the peer does not speak the protocol.
     Protocol(String),
+    /// 130: a signal came before all was done.
+    Interrupted(String),
     /// `ccs serve` says by itself which code it is.
     Serve(ServeError),
 }
 
+/// What shells say of a command that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
 impl Failure {
+    /// A signal came.
+    pub fn interrupted() -> Self {
+        Self::Interrupted("ended by a signal".to_owned())
+    }
+
+    /// Ends the process: a second signal waits for nothing.
+    pub fn interrupted_again() -> ! {
+        std::process::exit(INTERRUPTED.into())
+    }
+
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
@@ -42,6 +58,7 @@ impl Failure {
             Self::TimedOut(_) => 6,
             Self::Refused(_) => 7,
             Self::Protocol(_) => 8,
+            Self::Interrupted(_) => INTERRUPTED,
             Self::Serve(error) => error.exit_code(),
         }
     }
@@ -74,6 +91,7 @@ impl Failure {
             Self::TimedOut(what) => Self::TimedOut(add(what)),
             Self::Refused(what) => Self::Refused(add(what)),
             Self::Protocol(what) => Self::Protocol(add(what)),
+            Self::Interrupted(what) => Self::Interrupted(add(what)),
             Self::Serve(error) => Self::Serve(error),
         }
     }
@@ -90,7 +108,8 @@ impl fmt::Display for Failure {
             | Self::Lost(what)
             | Self::TimedOut(what)
             | Self::Refused(what)
-            | Self::Protocol(what) => f.write_str(what),
+            | Self::Protocol(what)
+            | Self::Interrupted(what) => f.write_str(what),
         }
     }
 }
@@ -117,6 +136,10 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Connection(error) => error.into(),
+            // Who hangs up or says nothing shows no certificate that could be to blame.
+            ConnectError::Tls { error: ref why, .. } if why.kind() != ErrorKind::InvalidData => {
+                Self::unreachable(&error.to_string())
+            }
             ConnectError::Tls { .. } => Self::tls(&error.to_string()),
             ConnectError::Unreachable { .. } => Self::unreachable(&error.to_string()),
             ConnectError::InvalidServerName(_) => Self::Usage(error.to_string()),

@@ -28,8 +28,9 @@ use crate::watch::Watch;
 A message is acked as soon as its line is written: that says that somebody may have read it, not
 that it was handled, and what was acked does not come again. With --exec the message is acked when
 the command has handled it: it gets the line as its stdin, and exit code 0 acks. After any other the
-command gets the message again, later and later; after five tries a `dead` line tells of it, and it
-is acked. The command's own output goes to stderr.
+command gets the message again, later and later; after five tries, that is 8 to 15 seconds, a `dead`
+line tells of it, and it is acked. The command's own output goes to stderr. An interrupt lets the
+command that is running finish; a second one kills it, and its message comes again.
 
 Lost connections are made again; `reconnecting` and `draining` lines tell of that.
 
@@ -50,25 +51,41 @@ pub struct ListenArgs {
 }
 
 pub async fn run(args: ListenArgs) -> Result<(), Failure> {
-    let until = args
-        .timeout
-        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let mut interrupts = Interrupts::new()?;
-    let mut ended_by = async || {
-        tokio::select! {
-            () = at(until) => Err(Failure::TimedOut("nothing more within --timeout".to_owned())),
-            () = interrupts.next() => Ok(()),
-        }
-    };
+    let mut end = End::new(args.timeout)?;
     let (service, mut inbound, mut watch) = args.service.start(Waiting::RetryFor)?;
     say("listening; an interrupt ends it");
-    let end = tokio::select! {
-        end = args.listen(&mut inbound, &mut watch) => end,
-        end = ended_by() => end,
-    };
+    let ended = args.listen(&mut inbound, &mut watch, &mut end).await;
     // Acks that are on their way go out first.
     service.shutdown(Duration::from_secs(5)).await;
-    end
+    ended
+}
+
+/// What ends the command from outside: a signal, or its time.
+struct End {
+    interrupts: Interrupts,
+    until: Option<Instant>,
+    /// It came while a message was being handled.
+    came: Option<Result<(), Failure>>,
+}
+
+impl End {
+    fn new(timeout: Option<u64>) -> std::io::Result<Self> {
+        Ok(Self {
+            interrupts: Interrupts::new()?,
+            until: timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
+            came: None,
+        })
+    }
+
+    async fn next(&mut self) -> Result<(), Failure> {
+        if let Some(came) = self.came.take() {
+            return came;
+        }
+        tokio::select! {
+            () = at(self.until) => Err(Failure::TimedOut("nothing more within --timeout".to_owned())),
+            () = self.interrupts.next() => Ok(()),
+        }
+    }
 }
 
 async fn at(until: Option<Instant>) {
@@ -79,16 +96,24 @@ async fn at(until: Option<Instant>) {
 }
 
 impl ListenArgs {
-    async fn listen(&self, inbound: &mut Inbound, watch: &mut Watch) -> Result<(), Failure> {
+    async fn listen(
+        &self,
+        inbound: &mut Inbound,
+        watch: &mut Watch,
+        end: &mut End,
+    ) -> Result<(), Failure> {
         let mut count = 0_u64;
         while self.count.is_none_or(|wanted| count < wanted) {
             let event = tokio::select! {
+                // What came while a message was handled goes before the next one.
+                biased;
+                ended = end.next() => return ended,
                 event = inbound.next() => event,
                 failure = watch.given_up() => return Err(failure),
             };
             match event {
                 Some(ServiceEvent::Delivery(message)) => {
-                    count += u64::from(self.handle(message).await?);
+                    count += u64::from(self.handle(message, end).await?);
                 }
                 Some(ServiceEvent::Session(event)) => {
                     // A command that failed too often has had its message.
@@ -110,7 +135,7 @@ impl ListenArgs {
     }
 
     /// Prints the line and acks, or lets the command decide. Whether it is done with.
-    async fn handle(&self, message: Handling) -> Result<bool, Failure> {
+    async fn handle(&self, message: Handling, end: &mut End) -> Result<bool, Failure> {
         let line = match &*message {
             Received::Upstream(message) => received::upstream(message),
             Received::Receipt(message) => received::receipt(message),
@@ -118,7 +143,7 @@ impl ListenArgs {
         };
         let handled = match &self.exec {
             None => true,
-            Some(command) => execute(command, &line).await?,
+            Some(command) => execute(command, &line, end).await?,
         };
         // A message that is tried again has its line already.
         if message.attempt() == 1 {
@@ -133,8 +158,8 @@ impl ListenArgs {
     }
 }
 
-/// Whether the command ended with 0.
-async fn execute(command: &str, line: &Line) -> Result<bool, Failure> {
+/// Whether the command ended with 0. What ends this one waits for it.
+async fn execute(command: &str, line: &Line, end: &mut End) -> Result<bool, Failure> {
     let mut child = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::piped())
@@ -146,7 +171,20 @@ async fn execute(command: &str, line: &Line) -> Result<bool, Failure> {
         // A command need not read its stdin.
         let _ = stdin.write_all(line.text().as_bytes()).await;
     }
-    let status = child.wait().await?;
+    let status = tokio::select! {
+        status = child.wait() => status?,
+        ended = end.next() => {
+            end.came = Some(ended);
+            say(format!("waiting for {command:?}; a second interrupt kills it"));
+            tokio::select! {
+                status = child.wait() => status?,
+                () = end.interrupts.next() => {
+                    child.kill().await?;
+                    return Ok(false);
+                }
+            }
+        }
+    };
     if !status.success() {
         say(format!(
             "{command:?} ended with {status}; the message is not acked yet"

@@ -1,4 +1,6 @@
 //! The `ccs` command: a CCS endpoint and an app server in the shell.
+// They panic where nobody reads them; see `terminal`.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod bench;
 mod broadcast;
@@ -28,6 +30,7 @@ mod watch;
 #[cfg(test)]
 mod cli_tests;
 
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,13 +90,14 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Pipe(args) => pipe::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Completions(args) => {
-            clap_complete::generate(
-                args.shell,
-                &mut Cli::command(),
-                "ccs",
-                &mut std::io::stdout(),
-            );
-            Ok(())
+            // What it writes to must not fail.
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "ccs", &mut script);
+            match std::io::stdout().write_all(&script) {
+                // Whoever read it has had enough.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+                written => Ok(written?),
+            }
         }
         Command::Man { dir } => Ok(clap_mangen::generate_to(Cli::command(), dir)?),
     }

@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Write};
 
 use serde_json::{Map, Value};
 
+use crate::terminal::say;
+
 /// One line of output.
 #[derive(Debug)]
 pub struct Line(Map<String, Value>);
@@ -56,7 +58,7 @@ impl Line {
         if let Err(error) = written {
             let quiet = error.kind() == ErrorKind::BrokenPipe;
             if !quiet {
-                eprintln!("ccs: stdout cannot be written: {error}");
+                say(format!("stdout cannot be written: {error}"));
             }
             std::process::exit(i32::from(!quiet));
         }

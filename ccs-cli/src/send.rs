@@ -27,7 +27,7 @@ then it goes over as many connections as it takes; `retrying`, `reconnecting` an
 tell of that. Messages from devices that arrive meanwhile are not acked: they stay for `ccs listen`.
 
 Exit codes: 0 accepted, 2 wrong usage, 3 login refused, 4 TLS, 5 unreachable or lost, 6 timed out,
-7 refused, 8 no CCS endpoint.")]
+7 refused, 8 no CCS endpoint, 130 a signal came.")]
 pub struct SendArgs {
     #[command(flatten)]
     target: TargetArgs,
@@ -49,7 +49,7 @@ pub struct SendArgs {
 pub async fn run(args: SendArgs) -> Result<(), Failure> {
     let one = args.one()?;
     let timeout = Duration::from_secs(args.timeout);
-    let mut sending = Sending::new(args.service.start(Waiting::RetryFor)?, timeout);
+    let mut sending = Sending::new(args.service.start(Waiting::RetryFor)?, timeout)?;
     match one {
         Some(message) => sending.send(message).await,
         None => send_stdin(&mut sending).await?,

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::exit::Failure;
+use crate::interrupts::Interrupts;
 use crate::outcome::Tally;
 use crate::watch::Watch;
 
@@ -23,6 +24,7 @@ pub struct Sending {
     watch: Watch,
     timeout: Duration,
     waiting: JoinSet<Outcome>,
+    interrupts: Interrupts,
     /// Told by a message that has waited for longer than `timeout`.
     late: (mpsc::Sender<()>, mpsc::Receiver<()>),
     pub tally: Tally,
@@ -31,8 +33,12 @@ pub struct Sending {
 }
 
 impl Sending {
-    pub fn new((service, inbound, watch): (Service, Inbound, Watch), timeout: Duration) -> Self {
-        Self {
+    pub fn new(
+        (service, inbound, watch): (Service, Inbound, Watch),
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            interrupts: Interrupts::new()?,
             service,
             inbound,
             watch,
@@ -41,7 +47,7 @@ impl Sending {
             late: mpsc::channel(1),
             tally: Tally::default(),
             failure: None,
-        }
+        })
     }
 
     /// Whether one more may be sent without waiting.
@@ -93,6 +99,10 @@ impl Sending {
                 self.timeout.as_secs()
             ))),
             failure = self.watch.given_up() => Err(failure),
+            () = self.interrupts.next() => match self.failure {
+                None => Err(Failure::interrupted()),
+                Some(_) => Failure::interrupted_again(),
+            },
         };
         if let Err(failure) = failed
             && self.failure.is_none()
@@ -109,7 +119,10 @@ impl Sending {
         while !self.waiting.is_empty() {
             self.step().await;
         }
-        self.service.shutdown(Duration::from_secs(5)).await;
+        tokio::select! {
+            _ = self.service.shutdown(Duration::from_secs(5)) => {}
+            () = self.interrupts.next() => {}
+        }
         (self.tally, self.failure)
     }
 

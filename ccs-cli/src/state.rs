@@ -31,6 +31,8 @@ pub enum StateError {
     Io { path: PathBuf, error: io::Error },
     #[error("{} can be read by others (mode {mode:04o}), so the key in it is not used; run: chmod 600 {}", .path.display(), .path.display())]
     Readable { path: PathBuf, mode: u32 },
+    #[error("{} is no file; the key is expected in one", .0.display())]
+    NoFile(PathBuf),
     #[error("{} holds no key: one line of text is expected", .0.display())]
     NoKey(PathBuf),
 }
@@ -105,11 +107,14 @@ pub fn read(path: &Path) -> Result<Option<String>, StateError> {
 pub fn read_private(path: &Path) -> Result<Zeroizing<String>, StateError> {
     let mut file = File::open(path).map_err(|error| StateError::io(path, error))?;
     // Asked of the open file, so that what is read is what was looked at.
+    let metadata = file
+        .metadata()
+        .map_err(|error| StateError::io(path, error))?;
+    if metadata.is_dir() {
+        return Err(StateError::NoFile(path.to_owned()));
+    }
     #[cfg(unix)]
     {
-        let metadata = file
-            .metadata()
-            .map_err(|error| StateError::io(path, error))?;
         let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
         if mode & 0o077 != 0 {
             return Err(StateError::Readable {

@@ -1,11 +1,50 @@
-//! stderr: words for people.
+//! stderr: words for people. Nobody may read them any more, which is no reason to leave what is under way, so what cannot be
+//! written is left out.
 
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::io::{IsTerminal, Write, stderr};
 
 /// Says something on stderr.
 pub fn say(what: impl Display) {
-    eprintln!("ccs: {}", visible(&what.to_string()));
+    let _ = writeln!(stderr(), "ccs: {}", visible(&what.to_string()));
+}
+
+/// How far something is: rewritten in place in a terminal, a line each time elsewhere.
+pub struct Progress {
+    in_place: bool,
+    shown: bool,
+}
+
+impl Progress {
+    pub fn new() -> Self {
+        Self {
+            in_place: stderr().is_terminal(),
+            shown: false,
+        }
+    }
+
+    /// Whether it may be told often, since it takes no more room.
+    pub fn is_in_place(&self) -> bool {
+        self.in_place
+    }
+
+    pub fn show(&mut self, what: &str) {
+        self.shown = true;
+        if self.in_place {
+            let mut stderr = stderr();
+            let _ = write!(stderr, "\r{what}").and_then(|()| stderr.flush());
+        } else {
+            say(what);
+        }
+    }
+
+    /// What is told next begins a line.
+    pub fn end(self) {
+        if self.in_place && self.shown {
+            let _ = writeln!(stderr());
+        }
+    }
 }
 
 /// Text that a peer may have written, with nothing in it that moves a terminal's cursor or colours. Line feeds stay.

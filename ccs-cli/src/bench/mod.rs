@@ -9,7 +9,6 @@ mod cpu;
 mod results;
 mod schedule;
 
-use std::io::{IsTerminal, Write};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,8 +20,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use crate::exit::Failure;
+use crate::interrupts::Interrupts;
 use crate::login::LoginArgs;
 use crate::ndjson::Line;
+use crate::terminal::{Progress, say};
 use results::Results;
 use schedule::Schedule;
 
@@ -41,7 +42,7 @@ One `bench` line has the result; stderr tells each second how far it is. Nothing
 time, and messages from devices are not acked: they stay for `ccs listen`.
 
 Exit codes: 0 all accepted, 2 wrong usage, 3 login refused, 4 TLS, 5 unreachable or lost, 6 timed
-out, 7 some refused, 8 no CCS endpoint.")]
+out, 7 some refused, 8 no CCS endpoint, 130 a signal came.")]
 pub struct BenchArgs {
     /// Messages to send in all
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
@@ -98,19 +99,31 @@ pub async fn run(args: BenchArgs) -> Result<(), Failure> {
     let cpu = cpu::used();
     let started = Instant::now();
     schedule.start(started);
-    let mut progress = Progress::new();
+    let (mut progress, mut ticks) = (Progress::new(), each_second());
+    let (mut interrupts, mut interrupted) = (Interrupts::new()?, None);
     loop {
         tokio::select! {
+            () = interrupts.next() => match interrupted {
+                None => {
+                    say("waiting for the answers to what was sent; a second interrupt ends it at once");
+                    interrupted = Some(Failure::interrupted());
+                    schedule.end();
+                }
+                Some(_) => Failure::interrupted_again(),
+            },
             ended = senders.join_next() => if ended.is_none() { break },
             Some(_) = open.join_next() => if open.is_empty() { schedule.end() },
-            () = progress.next() => progress.show(&lock(&results).progress()),
+            _ = ticks.tick() => progress.show(&lock(&results).progress()),
         }
     }
     let took = started.elapsed();
     let cpu = cpu::used()
         .zip(cpu)
         .and_then(|(end, start)| end.checked_sub(start));
-    progress.end(&lock(&results).progress());
+    if progress.is_in_place() {
+        progress.show(&lock(&results).progress());
+    }
+    progress.end();
     for client in &clients {
         // How it ended before, if it did, is with the messages that it left.
         let _ = client.close().await;
@@ -118,7 +131,7 @@ pub async fn run(args: BenchArgs) -> Result<(), Failure> {
 
     let results = std::mem::take(&mut *lock(&results));
     args.line(&results, took, cpu).print();
-    results.end()
+    results.end(interrupted)
 }
 
 /// Sends what is due, one message after another, as long as the connection lasts. One of as many as a window has places,
@@ -155,46 +168,12 @@ async fn pass_over(mut incoming: Incoming) {
     while incoming.next().await.is_some() {}
 }
 
-/// Progress for people, on stderr, each second: rewritten in place in a terminal, a line elsewhere.
-struct Progress {
-    ticks: Interval,
-    in_place: bool,
-    shown: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        const EACH: Duration = Duration::from_secs(1);
-        let mut ticks = interval_at(tokio::time::Instant::now() + EACH, EACH);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        Self {
-            ticks,
-            in_place: std::io::stderr().is_terminal(),
-            shown: false,
-        }
-    }
-
-    /// Waits until there is something to tell.
-    async fn next(&mut self) {
-        self.ticks.tick().await;
-    }
-
-    fn show(&mut self, what: &str) {
-        self.shown = true;
-        if self.in_place {
-            eprint!("\r{what}");
-            let _ = std::io::stderr().flush();
-        } else {
-            eprintln!("ccs: {what}");
-        }
-    }
-
-    fn end(mut self, what: &str) {
-        if self.in_place && self.shown {
-            self.show(what);
-            eprintln!();
-        }
-    }
+/// When to tell how far it is.
+fn each_second() -> Interval {
+    const EACH: Duration = Duration::from_secs(1);
+    let mut ticks = interval_at(tokio::time::Instant::now() + EACH, EACH);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
 }
 
 fn lock(results: &Mutex<Results>) -> MutexGuard<'_, Results> {

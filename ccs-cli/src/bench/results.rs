@@ -125,10 +125,11 @@ impl Results {
     }
 
     /// How the command ends, the worst first.
-    pub fn end(self) -> Result<(), Failure> {
+    pub fn end(self, interrupted: Option<Failure>) -> Result<(), Failure> {
         let (unanswered, unsent, nacks) = (self.unanswered, self.unsent(), self.nacks());
-        if unanswered + unsent > 0 || self.failure.is_some() {
-            let failure = self.failure.unwrap_or_else(|| {
+        let failure = self.failure.or(interrupted);
+        if unanswered + unsent > 0 || failure.is_some() {
+            let failure = failure.unwrap_or_else(|| {
                 Failure::Lost("the endpoint ended connections before all was sent".to_owned())
             });
             let (unanswered, unsent) = (messages(unanswered.into()), messages(unsent.into()));

@@ -44,6 +44,7 @@ impl ServeError {
         match self {
             Self::State(_) | Self::Sender { .. } | Self::Senders(_) | Self::Scenario(_) => 2,
             Self::Identity(_) | Self::Certificate(_) => 4,
+            Self::Listen { error, .. } if error.kind() == io::ErrorKind::InvalidInput => 2,
             Self::Listen { .. } => 5,
             Self::NoRandom | Self::Signals(_) => 1,
         }

@@ -2,10 +2,9 @@
 
 use ccs_tokio::{Data, Upstream};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
 
 use crate::endpoint::{Greeting, Running, Seen, folder, receipt, start};
-use crate::run::{ccs, run};
+use crate::run::{self, ccs, run};
 
 fn message(id: &str) -> Upstream {
     Upstream::new("phone-1", id)
@@ -77,15 +76,7 @@ async fn either_signal_ends_it_well() {
         let mut child = ccs(&endpoint, &["listen"]).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(stdout.next_line().await.unwrap().unwrap().contains("u-1"));
-        let kill = format!("kill -{signal} {}", child.id().unwrap());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &kill])
-                .status()
-                .await
-                .unwrap()
-                .success()
-        );
+        run::signal(&child, signal).await;
         assert_eq!(child.wait().await.unwrap().code(), Some(0));
         assert_eq!(endpoint.until_closed().await, acked(&["u-1"]));
     }

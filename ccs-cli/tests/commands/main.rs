@@ -7,3 +7,4 @@ mod run;
 mod schema;
 mod secrets;
 mod send;
+mod signals;

@@ -4,7 +4,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Map, Value};
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::endpoint::Running;
 
@@ -80,6 +80,14 @@ impl From<Output> for Ran {
             stderr,
         }
     }
+}
+
+/// Sends a signal to a command that runs: INT, TERM.
+pub async fn signal(child: &Child, name: &str) {
+    let pid = child.id().unwrap().to_string();
+    let mut kill = Command::new("kill");
+    let sent = kill.args([&format!("-{name}"), &pid]).status().await;
+    assert!(sent.unwrap().success());
 }
 
 pub async fn run(mut command: Command) -> Ran {
