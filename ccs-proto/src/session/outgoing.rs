@@ -89,9 +89,15 @@ impl Session {
         self.queue.insert(message, left(life), too_late)
     }
 
+    /// An id that no message under way has: the application may give ids of the same form.
     pub(super) fn fresh_id(&mut self) -> MessageId {
-        self.next_id = self.next_id.wrapping_add(1);
-        MessageId::from(format!("{}-{}", self.config.id_prefix, self.next_id))
+        loop {
+            self.next_id = self.next_id.wrapping_add(1);
+            let id = MessageId::from(format!("{}-{}", self.config.id_prefix, self.next_id));
+            if !self.queue.contains(&id) {
+                return id;
+            }
+        }
     }
 
     fn has_room(&self) -> bool {

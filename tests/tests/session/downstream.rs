@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ccs_proto::message::{Downstream, NackCode};
+use ccs_proto::message::{Downstream, MessageId, NackCode};
 use ccs_proto::session::{DeadMessage, SessionEvent, SubmitError};
 
 use crate::world::{Dial, World, seconds};
@@ -356,6 +356,23 @@ fn the_window_is_kept_and_a_full_one_opens_another_connection_up_to_the_ceiling(
     };
     assert_eq!((on("1:"), on("2:")), (100, 100));
     assert_eq!(world.dialled.len(), 2);
+    world.ack_all();
+    assert_eq!(world.session.queued(), 0);
+}
+
+#[test]
+fn an_id_that_is_made_is_no_other_messages() {
+    let mut world = World::bound_with(|config, _| config.id_prefix = "m".to_owned());
+    world.submit("m-1");
+    world.submit("m-3");
+    let made = [(); 2].map(|()| {
+        world
+            .session
+            .submit(world.now, Downstream::to("T"))
+            .unwrap()
+    });
+    assert_eq!(made, ["m-2", "m-4"].map(MessageId::from));
+    world.drive();
     world.ack_all();
     assert_eq!(world.session.queued(), 0);
 }
