@@ -26,7 +26,11 @@ pub(super) struct Lobby {
 /// One connection that logs in.
 pub(super) struct Guest {
     state: Arc<Mutex<State>>,
-    ticket: Ticket,
+    id: HalfOpenId,
+    /// Until it is given back.
+    ticket: Option<Ticket>,
+    /// When it showed a key.
+    shown: Time,
 }
 
 struct State {
@@ -80,7 +84,9 @@ impl Lobby {
         shown_out.flatten().into_iter().for_each(Waker::wake);
         Ok(Guest {
             state: Arc::clone(&self.state),
-            ticket,
+            id: ticket.id(),
+            ticket: Some(ticket),
+            shown: Time::ZERO,
         })
     }
 }
@@ -103,7 +109,7 @@ impl Guest {
         F: AsyncFnOnce(&mut Self) -> T,
     {
         let state = Arc::clone(&self.state);
-        let id = self.ticket.id();
+        let id = self.id;
         let mut login = pin!(login(self));
         poll_fn(|cx| {
             match lock(&state).guests.get_mut(&id) {
@@ -121,18 +127,23 @@ impl Guest {
         now: Time,
         sender: &SenderId,
     ) -> Result<(), TooManyFailures> {
-        lock(&self.state)
-            .admission
-            .authenticating(now, &mut self.ticket, sender)
+        self.shown = now;
+        match &mut self.ticket {
+            Some(ticket) => lock(&self.state)
+                .admission
+                .authenticating(now, ticket, sender),
+            None => Ok(()),
+        }
     }
 
     /// Its login is over. Without an endpoint to take it, the connection is closed.
-    pub(super) fn arrive(self, now: Time, arrival: Arrival) {
+    pub(super) fn arrive(mut self, now: Time, arrival: Arrival) {
         let mut state = lock(&self.state);
-        state.guests.remove(&self.ticket.id());
-        match &arrival {
-            Arrival::Connected { .. } => state.admission.succeeded(self.ticket),
-            Arrival::Refused { .. } => state.admission.ended(now, self.ticket),
+        state.guests.remove(&self.id);
+        match (&arrival, self.ticket.take()) {
+            (Arrival::Connected { .. }, Some(ticket)) => state.admission.succeeded(ticket),
+            (Arrival::Refused { .. }, Some(ticket)) => state.admission.ended(now, ticket),
+            (_, None) => {}
         }
         let nobody_takes = if state.closed {
             Some(arrival)
@@ -148,7 +159,39 @@ impl Guest {
     }
 }
 
+/// A login whose task was dropped, as after a panic of the application's: its place is free again.
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let mut state = lock(&self.state);
+            state.guests.remove(&self.id);
+            state.admission.ended(self.shown, ticket);
+        }
+    }
+}
+
 /// Nothing panics under this lock; a state that was left is whole.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_login_whose_task_was_dropped_leaves_its_place() {
+        let mut config = AdmissionConfig::default();
+        config.half_open_per_address = 1;
+        let lobby = Lobby::new(config);
+        let address = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let mut guest = lobby.enter(address).unwrap();
+        let sender = "1".parse().unwrap();
+        guest.authenticating(Time::ZERO, &sender).unwrap();
+        assert!(lobby.enter(address).is_err(), "one at a time");
+        drop(guest);
+        assert!(lobby.enter(address).is_ok());
+    }
 }

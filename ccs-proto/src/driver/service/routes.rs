@@ -193,10 +193,19 @@ fn tell(shared: &Shared<SessionMachine>, token: DeliveryToken, verdict: Verdict)
     shared.drive(|machine| machine.asked.push_back(Ask::Handled(token, verdict)));
 }
 
-/// A handler whose panic is its own affair.
+/// A handler whose panic is its own affair, also when it is dropped.
 enum Guarded {
     Starting(Option<Box<dyn FnOnce() -> Running + Send>>),
-    Running(Running),
+    Running(Option<Running>),
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = catch_unwind(AssertUnwindSafe(|| match self {
+            Self::Starting(start) => drop(start.take()),
+            Self::Running(running) => drop(running.take()),
+        }));
+    }
 }
 
 impl Future for Guarded {
@@ -209,11 +218,11 @@ impl Future for Guarded {
                 let Some(start) = start.take() else {
                     return Poll::Pending;
                 };
-                *self = Self::Running(start());
+                *self = Self::Running(Some(start()));
             }
             match &mut *self {
-                Self::Running(running) => running.as_mut().poll(cx),
-                Self::Starting(_) => Poll::Pending,
+                Self::Running(Some(running)) => running.as_mut().poll(cx),
+                Self::Running(None) | Self::Starting(_) => Poll::Pending,
             }
         }));
         match polled {
@@ -221,5 +230,33 @@ impl Future for Guarded {
             Ok(Poll::Ready(verdict)) => Poll::Ready(RunEnd::Said(verdict)),
             Err(_) => Poll::Ready(RunEnd::Panicked),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    fn a_handler_that_panics_when_it_is_dropped_takes_nobody_with_it() {
+        let bomb = Bomb;
+        let running: Running = Box::pin(async move {
+            let _bomb = bomb;
+            std::future::pending().await
+        });
+        drop(Guarded::Running(Some(running)));
+        let bomb = Bomb;
+        drop(Guarded::Starting(Some(Box::new(move || {
+            let _bomb = bomb;
+            Box::pin(std::future::pending())
+        }))));
     }
 }
