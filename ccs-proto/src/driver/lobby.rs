@@ -183,9 +183,10 @@ mod tests {
 
     #[test]
     fn a_login_whose_task_was_dropped_leaves_its_place() {
-        let mut config = AdmissionConfig::default();
-        config.half_open_per_address = 1;
-        let lobby = Lobby::new(config);
+        let lobby = Lobby::new(AdmissionConfig {
+            half_open_per_address: 1,
+            ..AdmissionConfig::default()
+        });
         let address = IpAddr::from(Ipv4Addr::LOCALHOST);
         let mut guest = lobby.enter(address).unwrap();
         let sender = "1".parse().unwrap();

@@ -176,7 +176,7 @@ impl Session {
         }
     }
 
-    fn handle(&mut self, id: ConnectionId, event: ClientEvent) {
+    pub(super) fn handle(&mut self, id: ConnectionId, event: ClientEvent) {
         match event {
             ClientEvent::Answered {
                 message_id,

@@ -101,8 +101,18 @@ impl Session {
         }
     }
 
-    /// At the deadline the connections end as they are; what is in flight is unknown.
+    /// At the deadline the connections end as they are; what is in flight is unknown. What has its answer is settled, also
+    /// where that waits on a connection since nobody takes events.
     fn cut_all(&mut self) {
+        for id in self.pool.ids().collect::<Vec<_>>() {
+            while let Some(answer) = self
+                .pool
+                .get_mut(id)
+                .and_then(|slot| slot.connection.poll_answer())
+            {
+                self.handle(id, answer);
+            }
+        }
         for (id, slot) in self.pool.take_all() {
             for message in slot.connection.finish().unanswered {
                 let number = self.queue.number_of(message.id());

@@ -27,6 +27,7 @@ mod runtime;
 mod script;
 mod secrets;
 mod service;
+mod untaken;
 mod window;
 
 /// The cases of one runtime. Those of the first list are run over a pipe in memory and over TLS, the others as they say.
@@ -223,5 +224,9 @@ suite! {
     virtual_time {
         login: silence_is_given_up_after_the_times_that_are_documented;
         window: a_send_dropped_before_it_is_handed_over_is_not_sent;
+        untaken:
+            a_send_hears_its_answer_though_no_event_is_taken
+            what_was_submitted_has_its_outcome_though_no_event_is_taken
+            an_answer_that_nobody_took_counts_at_the_deadline;
     }
 }

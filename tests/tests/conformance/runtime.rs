@@ -80,6 +80,23 @@ async fn in_time<R: Runtime, T>(case: impl Future<Output = T>) -> T {
     .await
 }
 
+/// Lets some time pass.
+pub async fn pause<R: Runtime>(span: Duration) {
+    let mut timer = R::timer();
+    let until = timer.now() + span;
+    timer.reset(until);
+    poll_fn(|cx| {
+        while timer.poll_expired(cx).is_ready() {
+            if timer.now() >= until {
+                return Poll::Ready(());
+            }
+            timer.reset(until);
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Runs a task beside the case. Its panic is the case's when it is awaited; dropping the handle ends the task.
 pub fn spawn<R: Run, T: Send + 'static>(
     task: impl Future<Output = T> + Send + 'static,

@@ -89,13 +89,18 @@ impl SessionMachine {
 
     /// Nobody waits for this message any more: it is taken back if it can be, and an outcome that nobody heard becomes
     /// an event.
-    pub(super) fn abandon(&mut self, number: u64) {
+    /// Whether there is something for the driver to do.
+    pub(super) fn abandon(&mut self, number: u64) -> bool {
         match self.orders.abandon(number) {
-            Some(Abandoned::Under(id)) => self.asked.push_back(Ask::Cancel(id)),
+            Some(Abandoned::Under(id)) => {
+                self.asked.push_back(Ask::Cancel(id));
+                true
+            }
             Some(Abandoned::Settled(id, outcome)) => {
                 self.show(SessionEvent::Settled { id, outcome });
+                false
             }
-            None => {}
+            None => false,
         }
     }
 
@@ -110,30 +115,34 @@ impl SessionMachine {
         while !self.events.is_full()
             && let Some(event) = self.session.poll_event()
         {
-            let rest = match event {
-                SessionEvent::Accepted { id } => {
-                    self.orders.accepted(&id);
-                    continue;
-                }
-                SessionEvent::NotStored { message } => {
-                    let back = message.message().clone();
-                    if self.orders.not_stored(message.id(), back) {
-                        continue;
-                    }
-                    SessionEvent::NotStored { message }
-                }
-                SessionEvent::Settled { id, outcome } => match self.orders.settled(&id, outcome) {
-                    Ok(()) => continue,
-                    Err(outcome) => SessionEvent::Settled { id, outcome },
-                },
-                // The line is looked at after every event.
-                SessionEvent::Room => continue,
-                // The end of the stream says so.
-                SessionEvent::Ended => continue,
-                other => other,
-            };
-            self.show(rest);
+            self.hand_on(event);
         }
+    }
+
+    fn hand_on(&mut self, event: SessionEvent) {
+        let rest = match event {
+            SessionEvent::Accepted { id } => {
+                self.orders.accepted(&id);
+                return;
+            }
+            SessionEvent::NotStored { message } => {
+                let back = message.message().clone();
+                if self.orders.not_stored(message.id(), back) {
+                    return;
+                }
+                SessionEvent::NotStored { message }
+            }
+            SessionEvent::Settled { id, outcome } => match self.orders.settled(&id, outcome) {
+                Ok(()) => return,
+                Err(outcome) => SessionEvent::Settled { id, outcome },
+            },
+            // The line is looked at after every event.
+            SessionEvent::Room => return,
+            // The end of the stream says so.
+            SessionEvent::Ended => return,
+            other => other,
+        };
+        self.show(rest);
     }
 
     /// It is over, or its driver was dropped: takes the session apart, once.
@@ -141,7 +150,11 @@ impl SessionMachine {
         if self.finished.is_some() {
             return;
         }
-        let finished = self.session.leave();
+        let mut finished = self.session.leave();
+        // Whoever waits hears what became of his message, however many events nobody has taken.
+        for event in std::mem::take(&mut finished.events) {
+            self.hand_on(event);
+        }
         let unknown = |id: &MessageId| {
             let mut messages = finished.messages.iter();
             messages.any(|left| left.unknown && left.message.id() == id)

@@ -228,7 +228,7 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.handle
             .shared
-            .act(|machine| machine.abandon(self.number));
+            .attempt(|machine| ((), machine.abandon(self.number)));
     }
 }
 

@@ -143,6 +143,15 @@ impl Orders {
             let Some(taken) = message.take() else {
                 return;
             };
+            // Its outcome may be there and not have been handed on.
+            if taken
+                .message_id()
+                .is_some_and(|id| self.by_id.contains_key(id))
+            {
+                self.finish(number, done(Err(ServiceError::Duplicate(Box::new(taken)))));
+                self.line.pop_front();
+                continue;
+            }
             let refused = match session.submit(now, taken) {
                 Ok(id) => {
                     order.stage = Stage::Under(id.clone());
