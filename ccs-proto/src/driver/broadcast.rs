@@ -49,7 +49,8 @@ impl<I: Iterator<Item = RegistrationToken>> Broadcast<I> {
 
     /// The next outcome, or `None` when every token has had one. Woken by an outcome, and by a place in the window for the
     /// next message. Nothing is lost when the future is dropped; the broadcast rests until the next is polled, and others
-    /// may send meanwhile.
+    /// may send meanwhile. Polled as a stream it keeps its turn until it is polled again, so a task that stops polling it and
+    /// sends otherwise should take this.
     pub async fn next(&mut self) -> Option<Outcome> {
         let resting = Resting(self);
         poll_fn(|cx| resting.0.poll_outcome(cx)).await
@@ -123,7 +124,7 @@ impl<I: Iterator> Drop for Resting<'_, I> {
             self.0
                 .handle
                 .shared
-                .act(|machine| machine.leave_line(ticket));
+                .look(|machine| machine.leave_line(ticket));
         }
     }
 }

@@ -100,7 +100,8 @@ impl Client {
     /// # Errors
     /// As for [`send`](Self::send); with [`Blocked::WindowFull`] the message comes back.
     pub fn try_send(&self, message: Downstream) -> Result<Answer, SendError> {
-        let place = self.handle.shared.act(|machine| {
+        // The driver hears of it with the message.
+        let place = self.handle.shared.look(|machine| {
             if machine.waiters.is_empty() {
                 machine.take_place()
             } else {
@@ -238,9 +239,10 @@ impl Future for Reserve {
 impl Drop for Reserve {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
+            // The next in line is woken, if its turn has come; the driver has nothing to do with it.
             self.handle
                 .shared
-                .act(|machine| machine.waiters.leave(ticket));
+                .look(|machine| machine.waiters.leave(ticket));
         }
     }
 }

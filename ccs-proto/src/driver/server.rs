@@ -1,7 +1,7 @@
 //! The endpoint's handle for one connection.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,12 +9,12 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use super::alarm::Alarm;
+use super::login::{Login, LoginVerdict};
 use super::run::Driver;
 use super::server_machine::{Ask, ServerMachine};
 use super::shared::{Shared, remember};
 use super::waiters::Ticket;
 use super::{Timer, Transport};
-use crate::error::ConnectionError;
 use crate::ledger::ConnectionId;
 use crate::message::{MessageId, NackCode, Receipt, RegistrationToken, SenderId, Upstream};
 use crate::server::{
@@ -41,66 +41,11 @@ pub(super) fn server_with<T: Transport, R: Timer>(
     let handle = Arc::new(Handle {
         shared: Arc::clone(&shared),
     });
-    let login = Login {
-        events: PeerEvents {
-            handle,
-            ended: false,
-        },
+    let events = PeerEvents {
+        handle,
+        ended: false,
     };
-    (login, Driver::new(shared, transport, alarm))
-}
-
-/// What an endpoint says to a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginVerdict {
-    /// The app server may come in.
-    Accept,
-    /// It may not; it is told `not-authorized`, whatever the reason.
-    Reject,
-}
-
-/// A connection that is not logged in yet.
-#[must_use = "a connection whose login is dropped is closed"]
-pub struct Login {
-    events: PeerEvents,
-}
-
-impl Login {
-    /// Sees the login through: asks `decide` about the sender and key that were shown, and returns when the stream is
-    /// bound. Woken by what the app server does and by `decide`'s own future; ends within
-    /// [`handshake_timeout`](crate::ServerConfig::handshake_timeout). Dropping the future closes the connection.
-    ///
-    /// # Errors
-    /// Why the connection ended before.
-    pub async fn decide<F, D>(
-        mut self,
-        mut decide: F,
-    ) -> Result<(Peer, PeerEvents), ConnectionError>
-    where
-        F: FnMut(&AuthRequest) -> D,
-        D: Future<Output = LoginVerdict>,
-    {
-        loop {
-            match self.events.next().await {
-                Some(ServerEvent::Login(request)) => {
-                    let verdict = decide(&request).await;
-                    self.events.handle.ask(Ask::Login(request, verdict));
-                }
-                Some(ServerEvent::Bound { sender, jid }) => {
-                    let peer = Peer {
-                        handle: Arc::clone(&self.events.handle),
-                        identity: Arc::new((sender, jid)),
-                    };
-                    return Ok((peer, self.events));
-                }
-                Some(ServerEvent::Closed(Err(error))) => return Err(error),
-                Some(ServerEvent::Closed(Ok(()))) | None => {
-                    return Err(ConnectionError::UnexpectedEof);
-                }
-                Some(_) => {}
-            }
-        }
-    }
+    (Login::new(events), Driver::new(shared, transport, alarm))
 }
 
 /// Answers and sends over one connection of an app server. Cheap to clone; the stream ends in order when every handle is
@@ -112,6 +57,14 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// The app server of these events.
+    pub(super) fn new(events: &PeerEvents, sender: SenderId, jid: String) -> Self {
+        Self {
+            handle: Arc::clone(&events.handle),
+            identity: Arc::new((sender, jid)),
+        }
+    }
+
     /// Who logged in.
     #[must_use]
     pub fn sender(&self) -> &SenderId {
@@ -207,11 +160,13 @@ impl Peer {
     /// # Errors
     /// As for [`ServerConnection::send`].
     pub fn try_send(&self, message: Upstream) -> Result<(), NotSent<Upstream>> {
-        self.handle.shared.act(|machine| {
+        self.handle.shared.attempt(|machine| {
             if machine.connection.is_open() && !machine.waiters.is_empty() {
-                return Err(NotSent::WindowFull(Box::new(message)));
+                return (Err(NotSent::WindowFull(Box::new(message))), false);
             }
-            machine.connection.send(message)
+            let sent = machine.connection.send(message);
+            let acted = sent.is_ok();
+            (sent, acted)
         })
     }
 
@@ -248,7 +203,10 @@ impl Peer {
     /// Writes a message that is in flight here once more; see [`ServerConnection::send_again`].
     pub fn send_again(&self, from: &RegistrationToken, message_id: &MessageId) -> bool {
         let send = |machine: &mut ServerMachine| machine.connection.send_again(from, message_id);
-        self.handle.shared.act(send)
+        self.handle.shared.attempt(|machine| {
+            let sent = send(machine);
+            (sent, sent)
+        })
     }
 
     /// Sets the windows of this connection anew; see [`ServerConnection::set_windows`].
@@ -308,7 +266,7 @@ impl PeerEvents {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<ServerEvent>> {
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<ServerEvent>> {
         if self.ended {
             return Poll::Ready(None);
         }
@@ -328,6 +286,12 @@ impl PeerEvents {
             }
             None => Poll::Pending,
         }
+    }
+}
+
+impl PeerEvents {
+    pub(super) fn answer(&self, request: AuthRequest, verdict: LoginVerdict) {
+        self.handle.ask(Ask::Login(request, verdict));
     }
 }
 
@@ -364,7 +328,7 @@ impl Drop for Waiting<'_> {
         if let Some(ticket) = self.ticket.take() {
             self.handle
                 .shared
-                .act(|machine| machine.waiters.leave(ticket));
+                .look(|machine| machine.waiters.leave(ticket));
         }
     }
 }

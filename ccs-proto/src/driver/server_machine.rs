@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use bytes::BytesMut;
 
-use super::server::LoginVerdict;
+use super::login::LoginVerdict;
 use super::shared::{Machine, Waking};
 use super::waiters::Waiters;
 use crate::error::ConnectionError;

@@ -1,5 +1,6 @@
 //! Whom an endpoint lets try to log in, on every runtime. What is decided is tested in `threats/admission.rs`.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,7 +11,7 @@ use ccs_proto::{ApiKey, ConnectionError, ServerConfig};
 use futures_util::future::join;
 
 use crate::endpoints::{arrival, config, refused};
-use crate::ends::KEY;
+use crate::ends::{KEY, SHORT};
 use crate::link::LOCALHOST;
 use crate::runtime::Run;
 
@@ -49,6 +50,26 @@ pub async fn at_the_limit_the_oldest_gives_way_and_the_newcomer_gets_in<R: Run>(
         arrival(&mut endpoint).await
     };
     let (_client, (_peer, _events)) = join(good, welcome).await;
+}
+
+/// An application's look-up may hang; the login it is for does not last longer for that.
+pub async fn a_decision_that_never_comes_ends_with_its_connection<R: Run>() {
+    let mut server = ServerConfig::default();
+    server.handshake_timeout = SHORT;
+    let mut server = EndpointConfig::from(server);
+    server.admission.half_open_per_address = 1;
+    let identity = LOCALHOST.1.clone();
+    let listening = Endpoint::<R>::bind("127.0.0.1:0", identity, server, |_| pending());
+    let mut endpoint = listening.await.expect("a port");
+    let port = endpoint.local_addr().expect("an address").port();
+    for _ in 0..2 {
+        let (_, error) = join(connect::<R>(config(port)), refused(&mut endpoint)).await;
+        let over = matches!(
+            error,
+            AcceptError::Connection(ConnectionError::HandshakeTimeout { .. })
+        );
+        assert!(over, "{error:?}");
+    }
 }
 
 pub async fn one_address_cannot_take_every_place<R: Run>() {

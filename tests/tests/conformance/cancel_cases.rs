@@ -20,9 +20,9 @@ const CASES: &str = "
     endpoint.rs         bind          binding_may_be_dropped_anywhere
     incoming.rs         Incoming      waiting_for_an_event_may_be_dropped_anywhere
     incoming.rs         next          waiting_for_an_event_may_be_dropped_anywhere
+    login.rs            decide        a_login_may_be_dropped_anywhere
     run.rs              Driver        a_driver_may_be_dropped_anywhere
     server.rs           PeerEvents    waiting_for_an_event_of_a_peer_may_be_dropped_anywhere
-    server.rs           decide        a_login_may_be_dropped_anywhere
     server.rs           next          waiting_for_an_event_of_a_peer_may_be_dropped_anywhere
     server.rs           send          a_send_of_the_endpoint_may_be_dropped_anywhere
     service/inbound.rs  Inbound       waiting_for_a_delivery_may_be_dropped_anywhere

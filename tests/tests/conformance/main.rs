@@ -148,7 +148,8 @@ suite! {
         one_task:
             a_client_rests_while_nothing_happens
             an_endpoint_rests_while_nothing_happens
-            an_endpoint_rests_while_nobody_logs_in;
+            an_endpoint_rests_while_nobody_logs_in
+            who_tries_again_and_again_rests_while_the_window_is_full;
         cancel_client:
             a_send_may_be_dropped_anywhere
             a_permit_and_an_answer_may_be_dropped_anywhere
@@ -191,6 +192,7 @@ suite! {
             a_private_authority_is_believed_only_when_it_is_named;
         admission:
             at_the_limit_the_oldest_gives_way_and_the_newcomer_gets_in
+            a_decision_that_never_comes_ends_with_its_connection
             one_address_cannot_take_every_place
             after_too_many_wrong_keys_none_is_looked_at;
         service:

@@ -3,10 +3,11 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 
 use ccs_proto::driver::{LoginVerdict, SendError};
 use ccs_proto::message::RegistrationToken;
-use ccs_proto::{ConnectionError, ServerConfig};
+use ccs_proto::{Blocked, ConnectionError, ServerConfig};
 use futures_util::future::{Either, join, join3, join5, select};
 
 use crate::ends::{SHORT, client_config, client_over, login_over, message, upstream, window_of};
@@ -63,6 +64,29 @@ pub async fn a_client_rests_while_nothing_happens<R: Run, L: Link<R>>() {
     assert!(given_up, "{end:?}");
     let unknown = matches!(answer, Err(SendError::Unknown { .. }));
     assert!(unknown, "{answer:?}");
+    assert!(count < ENOUGH, "{count} polls");
+}
+
+/// Each poll tries to send, and asks for a place and lets it be: neither is for the driver to see.
+pub async fn who_tries_again_and_again_rests_while_the_window_is_full<R: Run, L: Link<R>>() {
+    let (near, far) = L::connect().await;
+    let mut config = window_of(1);
+    (config.answer_timeout, config.close_timeout) = (SHORT, SHORT);
+    let (client, _incoming, driver) = client_over::<R, _>(config, near);
+    let mut script = Script::new(far);
+    let (driver, _) = beside(driver, join(client.bound(), script.log_in())).await;
+    let answer = client.try_send(message(1)).expect("a place");
+    let trying = poll_fn(|cx| {
+        assert!(pin!(client.reserve()).poll(cx).map_ok(drop) != Poll::Ready(Ok(())));
+        match client.try_send(message(2)) {
+            Err(SendError::NotSent {
+                why: Blocked::WindowFull,
+                ..
+            }) => Poll::Pending,
+            _ => Poll::Ready(()),
+        }
+    });
+    let (_, count) = polls(join3(driver, answer, trying)).await;
     assert!(count < ENOUGH, "{count} polls");
 }
 
