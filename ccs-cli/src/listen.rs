@@ -44,7 +44,7 @@ pub struct ListenArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     timeout: Option<u64>,
     /// Run a command for each message, by the shell, with the message on its stdin
-    #[arg(long, value_name = "CMD")]
+    #[arg(long, value_name = "CMD", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     exec: Option<String>,
     #[command(flatten)]
     service: ServiceArgs,
@@ -165,6 +165,8 @@ async fn execute(command: &str, line: &Line, end: &mut End) -> Result<bool, Fail
         .stdin(Stdio::piped())
         // stdout is for lines of ours only.
         .stdout(std::io::stderr())
+        // What handles a message need not know how it came.
+        .env_remove("CCS_KEY")
         .kill_on_drop(true)
         .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {

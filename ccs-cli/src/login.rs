@@ -24,7 +24,7 @@ pub struct LoginArgs {
     )]
     host: String,
     /// Port to connect to
-    #[arg(long, env = "CCS_PORT", default_value_t = 5235, hide_env_values = true)]
+    #[arg(long, env = "CCS_PORT", default_value_t = 5235, hide_env_values = true, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// PEM file with the CA that signed the endpoint's certificate; no other is believed then
     #[arg(long, env = "CCS_CA", value_name = "FILE", hide_env_values = true)]

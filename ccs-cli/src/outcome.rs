@@ -142,12 +142,14 @@ impl Tally {
         }
     }
 
-    /// How the command ends, the worst first; `failure` is why it could not go on.
+    /// Whether there are messages of which nothing was heard.
+    pub fn lacks_outcomes(&self) -> bool {
+        self.unknown + self.unsent > 0
+    }
+
+    /// How the command ends, the worst first; `failure` is why it could not go on, or why messages have no outcome.
     pub fn end(self, failure: Option<Failure>) -> Result<(), Failure> {
-        if self.unknown + self.unsent > 0 || failure.is_some() {
-            let failure = failure.unwrap_or_else(|| {
-                Failure::Lost("connection after connection was lost".to_owned())
-            });
+        if let Some(failure) = failure {
             return Err(match (self.unknown, self.unsent) {
                 (0, 0) => failure,
                 (unknown, unsent) => failure.and(&without_outcome(unknown, unsent)),

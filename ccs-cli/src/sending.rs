@@ -114,7 +114,7 @@ impl Sending {
         }
     }
 
-    /// Waits until every message has its outcome, and ends in order.
+    /// Waits until every message has its outcome, and ends in order. Gives why some have none, or why it could not go on.
     pub async fn finish(mut self) -> (Tally, Option<Failure>) {
         while !self.waiting.is_empty() {
             self.step().await;
@@ -123,7 +123,11 @@ impl Sending {
             _ = self.service.shutdown(Duration::from_secs(5)) => {}
             () = self.interrupts.next() => {}
         }
-        (self.tally, self.failure)
+        let why = || self.watch.why();
+        let failure = self
+            .failure
+            .or_else(|| self.tally.lacks_outcomes().then(why));
+        (self.tally, failure)
     }
 
     fn report(&mut self, outcome: Result<Outcome, JoinError>) {

@@ -21,6 +21,8 @@ pub struct Watch {
     /// What to add when the login is refused.
     hint: String,
     out_of_reach: Option<(Instant, String)>,
+    /// What became of the last connection or dial that came to nothing.
+    last: Option<String>,
     connected: bool,
 }
 
@@ -30,7 +32,22 @@ impl Watch {
             patience,
             hint,
             out_of_reach: None,
+            last: None,
             connected: false,
+        }
+    }
+
+    /// Why messages are left of which nothing was heard in time.
+    pub fn why(&self) -> Failure {
+        match (&self.last, self.connected) {
+            (Some(what), true) => {
+                Failure::Lost(format!("connection after connection was lost: {what}"))
+            }
+            (None, true) => Failure::Lost("the connection was lost".to_owned()),
+            (Some(what), false) => Failure::unreachable(what),
+            (None, false) => Failure::unreachable(
+                "no connection came about within --retry-for: whoever listens there does not answer",
+            ),
         }
     }
 
@@ -109,6 +126,7 @@ impl Watch {
             ReconnectReason::Lost(Err(error)) => error.to_string(),
             _ => "the endpoint closed the connection".to_owned(),
         };
+        self.last = Some(reason.clone());
         Ok(Line::new("reconnecting")
             .with("attempt", attempt)
             .with("after", seconds(after))

@@ -28,7 +28,7 @@ pub enum ConnectionError {
     },
     /// The endpoint refused the login.
     #[error(
-        "the endpoint refused the login of sender {sender} ({condition}); check the sender id and the key"
+        "the endpoint refused the login{} ({condition}); check the sender id and the key", of(.sender)
     )]
     LoginRefused {
         /// Who tried to log in.
@@ -101,6 +101,14 @@ pub enum ConnectionError {
         /// The adapter's words.
         what: String,
     },
+}
+
+/// Whose login it was. One that is refused before it says so has no name.
+fn of(sender: &str) -> String {
+    match sender {
+        "" => String::new(),
+        sender => format!(" of sender {sender}"),
+    }
 }
 
 impl ConnectionError {

@@ -32,6 +32,7 @@ pub use error::ServeError;
 
 use crate::interrupts::Interrupts;
 use crate::lines::Lines;
+use crate::outcome::messages;
 use accounts::Accounts;
 use args::Named;
 use command::Command;
@@ -206,7 +207,10 @@ impl Serve {
         }
         let lost = self.exchange.unacked();
         if lost > 0 {
-            anstream::eprintln!("{lost} upstream messages were not acked, and are gone.");
+            anstream::eprintln!(
+                "Acked by nobody, and gone: {} from devices.",
+                messages(u64::try_from(lost).unwrap_or(u64::MAX))
+            );
         }
         tokio::select! {
             () = stdout.finish() => {}
@@ -219,7 +223,9 @@ impl Serve {
         self.endpoint = None;
         let now = self.now();
         self.exchange.shut_down(now);
-        anstream::eprintln!("Every connection is drained; a second signal ends them at once.");
+        anstream::eprintln!(
+            "Every connection is being drained; a second signal ends them at once."
+        );
         Instant::now() + self.patience
     }
 

@@ -26,6 +26,16 @@ fn closed_port() -> String {
     listener.local_addr().unwrap().port().to_string()
 }
 
+/// A listener that says nothing, and one that hangs up at once.
+fn silent_and_deaf() -> (TcpListener, String, String) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port().to_string();
+    let ports = (port(&silent), port(&deaf));
+    std::thread::spawn(move || deaf.incoming().for_each(drop));
+    (silent, ports.0, ports.1)
+}
+
 /// A port where somebody answers in clear.
 fn plain_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -68,6 +78,28 @@ async fn every_exit_code() {
         &["listen", "--retry-for", "1", "--port", &closed_port()],
     );
     ends(nobody, 5, "cannot be reached").await;
+    let (_silent, silent, deaf) = silent_and_deaf();
+    let unheard = ccs(
+        &endpoint,
+        &["send", "--to", "x", "--retry-for", "1", "--port", &silent],
+    );
+    ends(unheard, 5, "does not answer").await;
+    for command in [&["bench"][..], &["send", "--to", "x", "--retry-for", "1"]] {
+        let hung_up = [command, &["--port", &deaf]].concat();
+        ends(ccs(&endpoint, &hung_up), 5, "is an endpoint running there?").await;
+    }
+    ends(
+        ccs(&endpoint, &["send", "--to", "x", "--port", "0"]),
+        2,
+        "--port",
+    )
+    .await;
+    let folder = folder();
+    let folder = folder.to_str().unwrap();
+    let no_file = ccs(&endpoint, &["send", "--to", "x", "--key-file", folder]);
+    ends(no_file, 2, "is no file").await;
+    let nowhere = bare(&["serve", "--listen", "nowhere", "--state-dir", folder]);
+    ends(nowhere, 2, "nowhere").await;
     let cut = ccs(&endpoint, &["send", "--to", "cut-1", "--retry-for", "1"]);
     ends(cut, 5, "outcome unknown").await;
     ends(send(&endpoint, "silent-1"), 6, "--timeout").await;
