@@ -1,6 +1,6 @@
 //! What a signal leaves, and what a stderr does that takes nothing.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::process::Stdio;
 
 use ccs_tokio::Upstream;
@@ -128,8 +128,9 @@ async fn a_signal_lets_a_handler_finish_and_a_second_one_does_not() {
         let mut child = ccs(&endpoint, &["listen", "--exec", &exec])
             .spawn()
             .unwrap();
-        let begins = tokio::task::spawn_blocking(move || File::open(begun).unwrap());
-        begins.await.unwrap();
+        // Read to its end: a shell that nobody reads from would end before it has begun.
+        let begins = tokio::task::spawn_blocking(move || std::fs::read(begun).unwrap());
+        assert_eq!(begins.await.unwrap(), b"\n");
         signal(&child, "INT").await;
         let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
         while !stderr
