@@ -124,7 +124,7 @@ impl<I: Iterator> Drop for Resting<'_, I> {
             self.0
                 .handle
                 .shared
-                .look(|machine| machine.leave_line(ticket));
+                .attempt(|machine| (machine.leave_line(ticket), false));
         }
     }
 }

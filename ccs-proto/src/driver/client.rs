@@ -239,10 +239,10 @@ impl Future for Reserve {
 impl Drop for Reserve {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            // The next in line is woken, if its turn has come; the driver has nothing to do with it.
+            // Who is next is woken if a place is free; the driver has nothing to do with it.
             self.handle
                 .shared
-                .look(|machine| machine.waiters.leave(ticket));
+                .attempt(|machine| (machine.waiters.leave(ticket), false));
         }
     }
 }

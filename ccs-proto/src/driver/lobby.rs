@@ -29,8 +29,6 @@ pub(super) struct Guest {
     id: HalfOpenId,
     /// Until it is given back.
     ticket: Option<Ticket>,
-    /// When it showed a key.
-    shown: Time,
 }
 
 struct State {
@@ -86,7 +84,6 @@ impl Lobby {
             state: Arc::clone(&self.state),
             id: ticket.id(),
             ticket: Some(ticket),
-            shown: Time::ZERO,
         })
     }
 }
@@ -127,7 +124,6 @@ impl Guest {
         now: Time,
         sender: &SenderId,
     ) -> Result<(), TooManyFailures> {
-        self.shown = now;
         match &mut self.ticket {
             Some(ticket) => lock(&self.state)
                 .admission
@@ -159,13 +155,14 @@ impl Guest {
     }
 }
 
-/// A login whose task was dropped, as after a panic of the application's: its place is free again.
+/// A login whose task was dropped, as after a panic of the application's: its place is free again, and it is no failure of
+/// the peer's.
 impl Drop for Guest {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             let mut state = lock(&self.state);
             state.guests.remove(&self.id);
-            state.admission.ended(self.shown, ticket);
+            state.admission.succeeded(ticket);
         }
     }
 }

@@ -328,7 +328,7 @@ impl Drop for Waiting<'_> {
         if let Some(ticket) = self.ticket.take() {
             self.handle
                 .shared
-                .look(|machine| machine.waiters.leave(ticket));
+                .attempt(|machine| (machine.waiters.leave(ticket), false));
         }
     }
 }

@@ -37,7 +37,8 @@ pub struct Left {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SessionFinished {
-    /// Events that were not polled.
+    /// Events that were not polled. What they say is settled is for a store to forget, as by
+    /// [`Command::Forget`](super::Command::Forget).
     pub events: Vec<SessionEvent>,
     /// Messages to devices that are not settled, in order of their submission.
     pub messages: Vec<Left>,

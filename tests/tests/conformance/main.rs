@@ -225,7 +225,9 @@ suite! {
     }
     virtual_time {
         login: silence_is_given_up_after_the_times_that_are_documented;
-        window: a_send_dropped_before_it_is_handed_over_is_not_sent;
+        window:
+            a_send_dropped_before_it_is_handed_over_is_not_sent
+            who_leaves_the_line_when_his_turn_has_come_passes_it_on;
         untaken:
             a_send_hears_its_answer_though_no_event_is_taken
             what_was_submitted_has_its_outcome_though_no_event_is_taken

@@ -7,11 +7,11 @@ use ccs_proto::message::{Downstream, NackCode};
 use ccs_proto::{Blocked, ServerConfig, ServerEvent};
 
 use crate::ends::{
-    ack_all, answered, capacity, client_config, downstream, message, not_sent, pair, pair_over,
-    received, scripted, start, upstream, window_of,
+    SHORT, ack_all, answered, capacity, client_config, downstream, message, not_sent, pair,
+    pair_over, received, scripted, start, upstream, window_of,
 };
 use crate::link::{Link, Memory};
-use crate::runtime::{Run, spawn};
+use crate::runtime::{Run, pause, spawn};
 use crate::script::{ack_of, upstream_stanza};
 use futures_util::future::join;
 
@@ -150,6 +150,22 @@ pub async fn a_send_dropped_before_it_is_handed_over_is_not_sent<R: Run>() {
     assert_eq!(script.hear_message().await, "d-3");
     script.say(&ack_of("d-3")).await;
     assert_eq!(answered(&mut incoming).await, ("d-3".to_owned(), true));
+}
+
+pub async fn who_leaves_the_line_when_his_turn_has_come_passes_it_on<R: Run>() {
+    let (client, _incoming, peer, mut events) = pair::<R, Memory>(window_of(1)).await;
+    let answer = client.try_send(message(0)).expect("a place");
+    let mut first = client.reserve();
+    assert!(start(&mut first).is_pending());
+    let second = client.reserve();
+    let second = spawn::<R, _>(async { second.await.map(drop) });
+    // It is in line by then.
+    pause::<R>(SHORT).await;
+    let (_, token) = downstream(&mut events).await;
+    peer.ack(token, None).expect("open");
+    answer.await.expect("accepted");
+    drop(first);
+    second.await.expect("its turn");
 }
 
 pub async fn a_send_dropped_after_it_is_handed_over_has_its_outcome_as_an_event<
