@@ -6,8 +6,10 @@ use std::time::Duration;
 use ccs_tokio::proto::session::{DeadMessage, Received, SessionEvent};
 use ccs_tokio::{Handling, Inbound, ServiceEvent};
 use clap::Args;
+#[cfg(unix)]
+use rustix::process::Pid;
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until};
 
 use crate::exit::Failure;
@@ -28,8 +30,8 @@ use crate::watch::Watch;
 A message is acked as soon as its line is written: that says that somebody may have read it, not
 that it was handled, and what was acked does not come again. With --exec the message is acked when
 the command has handled it: it gets the line as its stdin, and exit code 0 acks. After any other the
-command gets the message again, later and later; after five tries, that is 8 to 15 seconds, a `dead`
-line tells of it, and it is acked. The command's own output goes to stderr. An interrupt lets the
+command gets the message again, later and later; after five tries, with 8 to 15 seconds between
+the first and the last, a `dead` line tells of it, and it is acked. The command's own output goes to stderr. An interrupt lets the
 command that is running finish; a second one kills it, and its message comes again.
 
 Lost connections are made again; `reconnecting` and `draining` lines tell of that.
@@ -160,7 +162,11 @@ impl ListenArgs {
 
 /// Whether the command ended with 0. What ends this one waits for it.
 async fn execute(command: &str, line: &Line, end: &mut End) -> Result<bool, Failure> {
-    let mut child = Command::new("sh")
+    let mut shell = Command::new("sh");
+    // Of a group of its own: what a terminal's Ctrl-C ends is this command, and it is this one that says what then.
+    #[cfg(unix)]
+    shell.process_group(0);
+    let mut child = shell
         .args(["-c", command])
         .stdin(Stdio::piped())
         // stdout is for lines of ours only.
@@ -177,11 +183,11 @@ async fn execute(command: &str, line: &Line, end: &mut End) -> Result<bool, Fail
         status = child.wait() => status?,
         ended = end.next() => {
             end.came = Some(ended);
-            say(format!("waiting for {command:?}; a second interrupt kills it"));
+            say(format!("waiting for {command:?}; another interrupt kills it"));
             tokio::select! {
                 status = child.wait() => status?,
                 () = end.interrupts.next() => {
-                    child.kill().await?;
+                    kill(&mut child).await?;
                     return Ok(false);
                 }
             }
@@ -193,4 +199,14 @@ async fn execute(command: &str, line: &Line, end: &mut End) -> Result<bool, Fail
         ));
     }
     Ok(status.success())
+}
+
+/// Ends the shell with all that it has started.
+async fn kill(child: &mut Child) -> std::io::Result<()> {
+    #[cfg(unix)]
+    if let Some(group) = child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+        // It may have ended just now.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    child.kill().await
 }

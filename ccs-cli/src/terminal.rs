@@ -10,6 +10,11 @@ pub fn say(what: impl Display) {
     let _ = writeln!(stderr(), "ccs: {}", visible(&what.to_string()));
 }
 
+/// Says something of what goes on, in colours of its own.
+pub fn note(what: impl Display) {
+    let _ = writeln!(anstream::stderr(), "{what}");
+}
+
 /// How far something is: rewritten in place in a terminal, a line each time elsewhere.
 pub struct Progress {
     in_place: bool,

@@ -124,9 +124,13 @@ pub async fn run(args: BenchArgs) -> Result<(), Failure> {
         progress.show(&lock(&results).progress());
     }
     progress.end();
-    for client in &clients {
+    for client in clients {
         // How it ended before, if it did, is with the messages that it left.
-        let _ = client.close().await;
+        open.spawn(async move { drop(client.close().await) });
+    }
+    tokio::select! {
+        () = async { while open.join_next().await.is_some() {} } => {}
+        () = interrupts.next() => {}
     }
 
     let results = std::mem::take(&mut *lock(&results));

@@ -33,6 +33,7 @@ pub use error::ServeError;
 use crate::interrupts::Interrupts;
 use crate::lines::Lines;
 use crate::outcome::messages;
+use crate::terminal::note;
 use accounts::Accounts;
 use args::Named;
 use command::Command;
@@ -207,10 +208,8 @@ impl Serve {
         }
         let lost = self.exchange.unacked();
         if lost > 0 {
-            anstream::eprintln!(
-                "Acked by nobody, and gone: {} from devices.",
-                messages(u64::try_from(lost).unwrap_or(u64::MAX))
-            );
+            let lost = messages(u64::try_from(lost).unwrap_or(u64::MAX));
+            note(format!("Acked by nobody, and gone: {lost} from devices."));
         }
         tokio::select! {
             () = stdout.finish() => {}
@@ -223,9 +222,7 @@ impl Serve {
         self.endpoint = None;
         let now = self.now();
         self.exchange.shut_down(now);
-        anstream::eprintln!(
-            "Every connection is being drained; a second signal ends them at once."
-        );
+        note("Every connection is being drained; a second signal ends them at once.");
         Instant::now() + self.patience
     }
 

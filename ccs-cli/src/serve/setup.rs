@@ -12,6 +12,7 @@ use super::accounts::Accounts;
 use super::{ServeArgs, ServeError};
 use crate::certificate;
 use crate::state::{self, StateError};
+use crate::terminal::note;
 
 /// What an endpoint needs to listen.
 pub struct Setup {
@@ -120,12 +121,12 @@ fn identity(
     };
     match kept {
         Ok(identity) => return Ok((identity, Some(ca))),
-        Err(Some(why)) => anstream::eprintln!(
+        Err(Some(why)) => note(format!(
             "The certificate in {} cannot be used any more ({why}). It is made anew, with its CA: clients that were \
              given a copy of {} need the new one.",
             folder.display(),
             ca.display()
-        ),
+        )),
         Err(None) => {}
     }
     let made = certificate::make(SystemTime::now())

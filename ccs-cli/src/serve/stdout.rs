@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::thread;
 
+use crate::terminal::note;
 use tokio::sync::{mpsc, oneshot};
 
 use super::event::Event;
@@ -26,7 +27,7 @@ impl Stdout {
                     .and_then(|()| stdout.flush());
                 if written.is_err() && !gone {
                     gone = true;
-                    anstream::eprintln!("Nobody reads stdout any more; the endpoint goes on.");
+                    note("Nobody reads stdout any more; the endpoint goes on.");
                 }
             }
             let _ = done.send(());

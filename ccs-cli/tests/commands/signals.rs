@@ -1,6 +1,7 @@
 //! What a signal leaves, and what a stderr does that takes nothing.
 
 use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
 
 use ccs_tokio::Upstream;
@@ -9,6 +10,9 @@ use tokio::process::{Child, Command};
 
 use crate::endpoint::{Greeting, Seen, folder, start};
 use crate::run::{Ran, ccs, run, signal};
+
+/// Linux'.
+const O_NONBLOCK: i32 = 0o4000;
 
 /// Waits for a line on stdout that says this, and gives what was written up to there.
 async fn until(child: &mut Child, says: &str) -> String {
@@ -118,16 +122,19 @@ async fn a_signal_lets_a_handler_finish_and_a_second_one_does_not() {
         })
         .await;
         let (begun, go_on) = (folder().join("begun"), folder().join("go-on"));
+        let handled = folder().join("handled");
         let pipes = Command::new("mkfifo")
             .arg(&begun)
             .arg(&go_on)
             .status()
             .await;
         assert!(pipes.unwrap().success());
+        // The second shell is a child of the one that is started.
         let exec = format!(
-            "echo > {}; read line < {}",
+            "sh -c 'echo > {}; read line < {}; touch {}'; true",
             begun.display(),
-            go_on.display()
+            go_on.display(),
+            handled.display()
         );
         let mut child = ccs(&endpoint, &["listen", "--exec", &exec])
             .spawn()
@@ -148,11 +155,18 @@ async fn a_signal_lets_a_handler_finish_and_a_second_one_does_not() {
             signal(&child, "INT").await;
             None
         } else {
-            let mut line = OpenOptions::new().write(true).open(go_on).unwrap();
+            let mut line = OpenOptions::new().write(true).open(&go_on).unwrap();
             std::io::Write::write_all(&mut line, b"\n").unwrap();
             Some(Seen::Acked("u-1".to_owned()))
         };
         assert_eq!(child.wait().await.unwrap().code(), Some(0));
+        assert_eq!(handled.exists(), !second);
+        if second {
+            // Nobody is left who would read it.
+            let mut writing = OpenOptions::new();
+            writing.write(true).custom_flags(O_NONBLOCK);
+            assert!(writing.open(go_on).is_err());
+        }
         let seen: Vec<_> = acked.into_iter().chain([Seen::Closed]).collect();
         assert_eq!(endpoint.until_closed().await, seen);
     }
