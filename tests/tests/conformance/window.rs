@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use ccs_proto::driver::SendError;
+use ccs_proto::driver::{SendError, Timer};
 use ccs_proto::message::{Downstream, NackCode};
 use ccs_proto::{Blocked, ServerConfig, ServerEvent};
 
@@ -164,8 +164,12 @@ pub async fn who_leaves_the_line_when_his_turn_has_come_passes_it_on<R: Run>() {
     let (_, token) = downstream(&mut events).await;
     peer.ack(token, None).expect("open");
     answer.await.expect("accepted");
+    let clock = R::timer();
+    let left = clock.now();
     drop(first);
     second.await.expect("its turn");
+    // Else the next timer of the connection would have woken it.
+    assert_eq!(clock.now(), left, "at once");
 }
 
 pub async fn a_send_dropped_after_it_is_handed_over_has_its_outcome_as_an_event<
