@@ -30,9 +30,10 @@ use crate::watch::Watch;
 A message is acked as soon as its line is written: that says that somebody may have read it, not
 that it was handled, and what was acked does not come again. With --exec the message is acked when
 the command has handled it: it gets the line as its stdin, and exit code 0 acks. After any other the
-command gets the message again, later and later; after five tries, with 8 to 15 seconds between
-the first and the last, a `dead` line tells of it, and it is acked. The command's own output goes to stderr. An interrupt lets the
-command that is running finish; a second one kills it, and its message comes again.
+command gets the message again, later and later; after five tries, with 8 to 15 seconds between the
+first and the last, a `dead` line tells of it, and it is acked. The command's own output goes to
+stderr. An interrupt lets the command that is running finish; a second one kills it, and its message
+comes again.
 
 Lost connections are made again; `reconnecting` and `draining` lines tell of that.
 

@@ -124,12 +124,13 @@ pub async fn run(args: BenchArgs) -> Result<(), Failure> {
         progress.show(&lock(&results).progress());
     }
     progress.end();
+    let mut closing = JoinSet::new();
     for client in clients {
         // How it ended before, if it did, is with the messages that it left.
-        open.spawn(async move { drop(client.close().await) });
+        closing.spawn(async move { drop(client.close().await) });
     }
     tokio::select! {
-        () = async { while open.join_next().await.is_some() {} } => {}
+        _ = closing.join_all() => {}
         () = interrupts.next() => {}
     }
 

@@ -1,6 +1,6 @@
 //! How costs grow: a byte with the size of stanzas and of reads, an operation of a session with what is queued and
-//! remembered, a message through a hub with what is queued and with connections. Flat is right, but for the depth of a tree and what it misses of
-//! the processor's caches.
+//! remembered, a message through a hub with what is queued and with connections. Flat is right, but for the depth of a tree
+//! and what it misses of the processor's caches.
 //!
 //! `cargo run --release --manifest-path tests/bench/Cargo.toml --bin growth -- [--rounds N] [--json] [--svg FOLDER]`
 //!
